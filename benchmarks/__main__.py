@@ -1,0 +1,37 @@
+"""`make bench`: runs every benchmark, prints its table, and writes the figures to `var/bench.json`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = ("simulate", "landing", "night")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=BENCHMARKS, help=f"of {', '.join(BENCHMARKS)}")
+    names = parser.parse_args().names
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    figures = {}
+    for name in names:
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{name}", "--json"], stdout=subprocess.PIPE, text=True, check=True
+        )
+        figures[name] = json.loads(done.stdout)
+        print(f"{name}")
+        for row in figures[name]["rows"]:
+            print(f"  {row['what']:<58} {row['value']:>14}")
+        print()
+    path = Path("var/bench.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"figures in {path}")
+
+
+if __name__ == "__main__":
+    main()

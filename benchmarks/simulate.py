@@ -1,0 +1,84 @@
+"""How many events a second one core simulates, JSON and gzip included: `python -m benchmarks.simulate --json`.
+
+The peer, in the same run, is compressing the very same lines with gzip level 1 alone: no writer of such files can
+be faster than that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from daybreak.world.day_file import LEVEL, DayFile
+from daybreak.world.delivery import Ledger, event_chunks
+from daybreak.world.parameters import World
+
+TARGET = 300_000
+DAY = 10
+
+
+def measure(users: int, rounds: int) -> dict[str, float]:
+    """Simulates a day's events file some times, after one to warm up, by the processor time of this process."""
+    world = World(seed=1, users=users, items=max(1_000, users // 20), events_per_day=25 * users)
+    rates, shares = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        events = _write(world, Path(folder))
+        for _ in range(rounds):
+            began = time.process_time()
+            events = _write(world, Path(folder))
+            seconds = time.process_time() - began
+            rates.append(events / seconds)
+            shares.append(_compression_seconds(world) / seconds)
+    return {
+        "events": events,
+        "events_per_second_per_core": round(statistics.median(rates)),
+        "target": TARGET,
+        "share_of_time_in_gzip": round(statistics.median(shares), 3),
+    }
+
+
+def _write(world: World, folder: Path) -> int:
+    ledger = Ledger("benchmark")
+    with DayFile(folder / "events") as file:
+        for text in event_chunks(world, DAY, ledger):
+            file.write(text)
+    return ledger.events
+
+
+def _compression_seconds(world: World) -> float:
+    """The processor time that gzip alone takes for the day's lines."""
+    codec = pa.Codec("gzip", compression_level=LEVEL)
+    total = 0.0
+    for text in event_chunks(world, DAY, Ledger("benchmark")):
+        began = time.process_time()
+        codec.compress(text)
+        total += time.process_time() - began
+    return total
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=30_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    result = measure(arguments.users, arguments.rounds)
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+    else:
+        print(
+            f"simulate: {result['events_per_second_per_core']:,} events/s a core over {result['events']:,} events "
+            f"(target {TARGET:,}); gzip alone is {result['share_of_time_in_gzip']:.0%} of the time"
+        )
+    return 0 if result["events_per_second_per_core"] >= TARGET else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""### The night
+
+Lands a day's deliveries, audits what was accepted, makes candidates, merges them into lists, gates and publishes the
+lists, and writes the night's report. Runs at 02:00 UTC for the day that has just ended; give `run_date` for another.
+
+- Every task is a line that can be typed: `daybreak run <steps> --ds <day>`. Running a day again gives the same bytes.
+- A foreseen failure (a missing delivery, a closed gate) fails at once with its sentence at the end of the task's log,
+  and what was live stays live. Anything else is tried once more.
+- The report is written whatever happened; `verdict` then fails the run if the lists or the report failed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TaskGroup
+
+from daybreak.orchestration import DaybreakRun
+
+with DAG(
+    dag_id="nightly",
+    schedule=CronDataIntervalTimetable("0 2 * * *", timezone="UTC"),
+    start_date=datetime(2000, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    params={"run_date": Param(None, type=["null", "string"], format="date", title="The day to run, YYYY-MM-DD")},
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=5)},
+    doc_md=__doc__,
+    tags=["night"],
+):
+    with TaskGroup("land") as land:
+        DaybreakRun(task_id="ingest", steps=["jobs.ingest"])
+
+    with TaskGroup("audit") as audit:
+        DaybreakRun(task_id="contracts", steps=["validation.audit"])
+
+    with TaskGroup("candidates") as candidates:
+        DaybreakRun(task_id="sources", steps=["jobs.popularity", "jobs.trending", "jobs.cooccurrence"])
+
+    with TaskGroup("lists") as lists:
+        DaybreakRun(task_id="publish", steps=["serving_export.lists", "serving_export.gates", "serving_export.publish"])
+
+    with TaskGroup("report") as report:
+        DaybreakRun(task_id="page", steps=["validation.report"], trigger_rule="all_done")
+
+    verdict = EmptyOperator(task_id="verdict")
+
+    land >> audit >> candidates >> lists >> report >> verdict
+    lists >> verdict

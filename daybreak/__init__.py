@@ -1,0 +1,1 @@
+"""Daybreak: the small core that every part of the night stands on."""

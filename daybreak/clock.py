@@ -1,0 +1,45 @@
+"""The only place that asks what time it is: to stamp logs and to tell how old something is, never to decide what to
+compute."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from daybreak.errors import InputError
+
+
+def stamp() -> str:
+    """This moment, for a log line."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def seconds_since_end_of(ds: str) -> float:
+    """How long ago day `ds` ended in UTC; negative while it still runs."""
+    return (datetime.now(UTC) - end_of(ds)).total_seconds()
+
+
+def hours_since_change(path: Path) -> float:
+    """How long ago a file or folder was last changed."""
+    return (datetime.now(UTC).timestamp() - path.stat().st_mtime) / 3600
+
+
+def parse_day(ds: str) -> date:
+    """The day that `ds` names, as YYYY-MM-DD and nothing else."""
+    try:
+        day = date.fromisoformat(ds)
+    except ValueError:
+        raise InputError(f"'{ds}' is no day: write it as YYYY-MM-DD, such as 2026-11-20") from None
+    if day.isoformat() != ds:
+        raise InputError(f"'{ds}' is no day: write it as YYYY-MM-DD, such as {day.isoformat()}")
+    return day
+
+
+def end_of(ds: str) -> datetime:
+    """The first moment after day `ds`, in UTC."""
+    return datetime.combine(parse_day(ds) + timedelta(days=1), datetime.min.time(), tzinfo=UTC)
+
+
+def days_before(ds: str, days: int) -> str:
+    """The day that lies `days` before `ds`."""
+    return (parse_day(ds) - timedelta(days=days)).isoformat()

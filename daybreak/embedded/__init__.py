@@ -1,0 +1,1 @@
+"""What the embedded default brings along, so that nothing has to be installed: Java, PostgreSQL and Airflow."""

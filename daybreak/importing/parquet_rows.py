@@ -1,0 +1,29 @@
+"""Reads Parquet in batches, with the types the file declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from daybreak.errors import InputError
+from daybreak.importing.batches import Batch, require_columns
+from daybreak.importing.text_files import reading
+
+ROWS = 1 << 16
+
+
+def read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Batch]:
+    """The wanted columns of a file, in batches."""
+    rows_before = 0
+    try:
+        with reading(path), parquet.ParquetFile(path) as file:
+            require_columns(path, wanted, file.schema_arrow.names)
+            for batch in file.iter_batches(batch_size=ROWS, columns=list(wanted)):
+                columns = {name: batch.column(name) for name in wanted}
+                yield Batch.of(path, rows_before, batch.num_rows, columns)
+                rows_before += batch.num_rows
+    except pa.ArrowException as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from None

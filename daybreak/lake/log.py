@@ -1,0 +1,162 @@
+"""The Delta log of one table: which files a version names, and the one way to add a version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from daybreak.contracts import Dataset
+from daybreak.errors import LakeError, StaleAttempt
+from daybreak.lake.attempts import Attempt
+from daybreak.lake.schemas import full_schema
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One data file of a version. Its path is relative to the table."""
+
+    path: str
+    partition: dict[str, str]
+    rows: int
+    bytes: int
+
+
+class Log:
+    """The versions of one table."""
+
+    def __init__(self, dataset: Dataset, url: str, options: dict[str, str]) -> None:
+        self._dataset = dataset
+        self._url = url
+        self._options = options
+
+    def version(self) -> int | None:
+        """The newest version; None before the first commit."""
+        table = self._open()
+        return table.version() if table else None
+
+    def files(self, version: int | None = None) -> list[DataFile]:
+        """The data files of a version, in order of their paths."""
+        table = self._open(version)
+        if table is None:
+            return []
+        files = []
+        for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+            partition = {name: str(action[f"partition.{name}"]) for name in self._dataset.partition}
+            files.append(
+                DataFile(unquote(action["path"]), partition, int(action["num_records"]), int(action["size_bytes"]))
+            )
+        return sorted(files, key=lambda file: file.path)
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """What each commit said of itself, the newest first."""
+        table = self._open()
+        return table.history(limit) if table else []
+
+    def committed_token(self, day: str) -> int | None:
+        """The attempt that committed the day last; None where none did."""
+        table = self._open()
+        return self._token(table, day) if table else None
+
+    def refuse_if_stale(self, attempt: Attempt, days: Sequence[str]) -> None:
+        """Raises where a newer attempt has committed one of the days."""
+        for day in days:
+            committed = self.committed_token(day)
+            if committed is not None and committed > attempt.token:
+                raise StaleAttempt(
+                    f"{self._dataset.name} of {day}: attempt {attempt.token} of {attempt.work} withdraws,"
+                    f" because attempt {committed} has already committed"
+                )
+
+    def commit(self, files: Sequence[DataFile], attempt: Attempt, days: Sequence[str], notes: Mapping[str, Any]) -> int:
+        """One version in which `days` hold exactly `files`."""
+        table = self._open() or self._create()
+        self.refuse_if_stale(attempt, days)
+        column = self._dataset.replaced_by
+        adds = [
+            AddAction(file.path, file.bytes, file.partition, 0, True, json.dumps({"numRecords": file.rows}))
+            for file in files
+        ]
+        signature = {"work": attempt.work, "ds": attempt.ds, "token": str(attempt.token), "days": " ".join(days)}
+        try:
+            table.create_write_transaction(
+                list(adds),
+                "overwrite",
+                table.schema(),
+                list(self._dataset.partition),
+                partition_filters=[(column, "in", list(days))],
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(f"{column}={day}", attempt.token) for day in days],
+                    custom_metadata={**{name: _as_text(note) for name, note in notes.items()}, **signature},
+                ),
+            )
+        except CommitFailedError as error:
+            self.refuse_if_stale(attempt, days)
+            raise StaleAttempt(
+                f"{self._dataset.name} of {', '.join(days)}: another attempt committed at the same moment"
+                f" ({error}); run the step again"
+            ) from None
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"{self._dataset.name} of {', '.join(days)} could not be committed: {error}") from None
+        return self._version_signed(signature, table.version())
+
+    def _version_signed(self, signature: dict[str, str], read_version: int) -> int:
+        """The version this commit made, also when others committed in between."""
+        newest = self.version() or 0
+        for commit in self.history(max(newest - read_version, 0) + 1):
+            if all(commit.get(name) == value for name, value in signature.items()):
+                return int(commit["version"])
+        raise LakeError(f"{self._dataset.name}: the commit of {signature} is not in the table's history")
+
+    def vacuum(self, pinned_versions: Sequence[int], retention_hours: int) -> list[str]:
+        """Removes data files that neither the newest version, nor a pinned one, nor a recent one names."""
+        table = self._open()
+        if table is None:
+            return []
+        pinned = sorted({version for version in pinned_versions if version <= table.version()})
+        return table.vacuum(
+            retention_hours, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=pinned or None
+        )
+
+    def _token(self, table: DeltaTable, day: str) -> int | None:
+        return table.transaction_version(f"{self._dataset.replaced_by}={day}")
+
+    def _create(self) -> DeltaTable:
+        schema = Schema.from_arrow(full_schema(self._dataset))
+        partition = list(self._dataset.partition)
+        try:
+            create_table_with_add_actions(
+                self._url,
+                schema,
+                [],
+                "error",
+                partition,
+                self._dataset.name,
+                configuration={"delta.enableExpiredLogCleanup": "false"},
+                storage_options=self._options,
+            )
+        except (DeltaError, OSError) as error:
+            table = self._open()
+            if table is None:
+                raise LakeError(f"table {self._dataset.name} could not be created: {error}") from None
+            return table
+        return DeltaTable(self._url, storage_options=self._options)
+
+    def _open(self, version: int | None = None) -> DeltaTable | None:
+        try:
+            return DeltaTable(self._url, version=version, storage_options=self._options)
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"table {self._dataset.name} cannot be opened: {error}") from None
+
+
+def _as_text(note: Any) -> str:
+    return note if isinstance(note, str) else json.dumps(note, sort_keys=True)

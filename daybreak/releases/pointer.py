@@ -1,0 +1,76 @@
+"""The pointer that says which release is live, and what was live before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from daybreak import clock
+from daybreak.errors import ReleaseError
+from daybreak.files import write_atomically
+
+HISTORY_LENGTH = 50
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One change of what is live."""
+
+    sequence: int
+    release: str
+    action: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What is live. `token` is the attempt that published it; `pinned` means no night moves it."""
+
+    release: str
+    token: int
+    pinned: bool
+    history: tuple[Flip, ...]
+
+    @property
+    def sequence(self) -> int:
+        return self.history[-1].sequence
+
+    @property
+    def before_current(self) -> list[str]:
+        """Releases published before the one that is live, the latest first, each once."""
+        published = [flip.release for flip in self.history if flip.action == "publish"]
+        until = (
+            len(published) - 1 - published[::-1].index(self.release) if self.release in published else len(published)
+        )
+        return [release for release in dict.fromkeys(reversed(published[:until])) if release != self.release]
+
+    def flipped(self, release: str, action: str, reason: str, token: int | None = None) -> Pointer:
+        """The pointer after one more change."""
+        flip = Flip(self.sequence + 1, release, action, reason, clock.stamp())
+        token = self.token if token is None else token
+        return replace(self, release=release, token=token, history=(*self.history, flip)[-HISTORY_LENGTH:])
+
+    @classmethod
+    def first(cls, release: str, reason: str, token: int) -> Pointer:
+        flip = Flip(1, release, "publish", reason, clock.stamp())
+        return cls(release=release, token=token, pinned=False, history=(flip,))
+
+    @classmethod
+    def read(cls, path: Path) -> Pointer | None:
+        """The pointer at `path`; None where nothing was ever published."""
+        try:
+            document = json.loads(path.read_bytes())
+            history = tuple(Flip(**flip) for flip in document["history"])
+            return cls(document["release"], document["token"], document["pinned"], history)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ReleaseError(
+                f"the pointer {path} cannot be read: {error}; restore it with `releases publish`"
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """Flips: after this returns the new pointer is on disk; a crash before leaves the old one."""
+        write_atomically(path, json.dumps(asdict(self), indent=2).encode() + b"\n")

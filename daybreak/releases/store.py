@@ -1,0 +1,318 @@
+"""The folder of releases of one channel: build, audit, publish, roll back, pin, clean up.
+
+    <root>/<channel>/CURRENT                the pointer
+                    /<ds>-<digest>/         a release: manifest.json, audit.json and its files
+                    /.draft-<pid>-<n>/      one being written; nobody reads it
+
+A release is written beside, renamed into place whole, audited, and only then may the pointer name it. There is no
+other implementation of this: lists, indexes and whatever comes later publish through here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from daybreak.errors import ReleaseError, StaleAttempt
+from daybreak.files import fsync_dir, fsync_file, locked, sha256_of, write_atomically
+from daybreak.releases.manifest import MANIFEST_FILE, FileEntry, Manifest, day_of
+from daybreak.releases.pointer import Pointer
+
+AUDIT_FILE = "audit.json"
+POINTER_FILE = "CURRENT"
+DRAFT_PREFIX = ".draft-"
+TRASH_PREFIX = ".trash-"
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Check:
+    """One result of an audit."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A finished release on disk."""
+
+    id: str
+    path: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        """The path of a file that the manifest lists."""
+        if name not in self.manifest.files:
+            raise ReleaseError(f"release {self.id} holds no file {name}; it holds: {', '.join(self.manifest.files)}")
+        return self.path / name
+
+    @property
+    def checks(self) -> list[Check] | None:
+        """The results of its audit; None before it was audited."""
+        try:
+            document = json.loads((self.path / AUDIT_FILE).read_bytes())
+        except FileNotFoundError:
+            return None
+        if document["content_digest"] != self.manifest.content_digest:
+            return None
+        return [Check(**check) for check in document["checks"]]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it was audited and every check passed."""
+        checks = self.checks
+        return checks is not None and all(check.passed for check in checks)
+
+
+class Draft:
+    """A release being written. Put files under `path`, then `add` each."""
+
+    def __init__(self, path: Path, ds: str, model: str, surfaces: tuple[str, ...], built_from: dict[str, Any]) -> None:
+        self.path = path
+        self.release_id = ""
+        self._manifest = Manifest(ds=ds, model=model, surfaces=surfaces, files={}, built_from=built_from)
+
+    def add(self, name: str, rows: int) -> None:
+        """Records a finished file: its size, checksum and number of rows."""
+        path = self.path / name
+        fsync_file(path)
+        entry = FileEntry(bytes=path.stat().st_size, sha256=sha256_of(path), rows=rows)
+        self._manifest = replace(self._manifest, files={**self._manifest.files, name: entry})
+
+    def finish(self) -> Manifest:
+        """Writes the manifest, last."""
+        strays = {path.name for path in self.path.iterdir()} - set(self._manifest.files)
+        if strays:
+            raise ReleaseError(f"draft {self.path.name} holds files nobody added: {', '.join(sorted(strays))}")
+        write_atomically(self.path / MANIFEST_FILE, self._manifest.to_bytes())
+        self.release_id = self._manifest.release_id
+        return self._manifest
+
+
+class ReleaseStore:
+    """The releases of one channel."""
+
+    def __init__(self, root: Path, channel: str = "lists") -> None:
+        self.folder = root / channel
+        self.pointer_path = self.folder / POINTER_FILE
+
+    # Reading
+
+    def pointer(self) -> Pointer | None:
+        return Pointer.read(self.pointer_path)
+
+    def current_id(self) -> str | None:
+        pointer = self.pointer()
+        return pointer.release if pointer else None
+
+    def current(self, verify: bool = True) -> Release:
+        """The live release."""
+        release_id = self.current_id()
+        if release_id is None:
+            raise ReleaseError(f"nothing is published in {self.folder} yet; run a night first: daybreak nightly")
+        return self.open(release_id, verify=verify)
+
+    def open(self, release_id: str, verify: bool = True) -> Release:
+        """A release by its id, or by an unmistakable beginning of it."""
+        path = self.folder / self._full_id(release_id)
+        manifest = Manifest.read(path)
+        if manifest.release_id != path.name:
+            raise ReleaseError(f"release {path.name} holds the manifest of {manifest.release_id}; build it again")
+        if verify:
+            manifest.verify(path)
+        return Release(path.name, path, manifest)
+
+    def finished(self) -> list[Release]:
+        """Every finished release, the newest day first."""
+        return [self.open(name, verify=False) for name in sorted(self._ids(), reverse=True)]
+
+    def _ids(self) -> Iterable[str]:
+        if not self.folder.is_dir():
+            return []
+        return [path.name for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+    def _full_id(self, release_id: str) -> str:
+        if not release_id:
+            raise ReleaseError("a release id must not be empty; `daybreak releases list` shows them")
+        matches = [name for name in self._ids() if name.startswith(release_id)]
+        if release_id in matches:
+            return release_id
+        if len(matches) != 1:
+            found = "none" if not matches else f"{len(matches)}: {', '.join(sorted(matches))}"
+            raise ReleaseError(
+                f"one release should be called '{release_id}', found {found}; see `daybreak releases list`"
+            )
+        return matches[0]
+
+    # Writing
+
+    @contextlib.contextmanager
+    def build(self, *, ds: str, model: str, surfaces: Iterable[str], built_from: dict[str, Any]) -> Iterator[Draft]:
+        """Writes a release: the block fills the draft, the end of the block renames it into place, whole.
+
+        The same content built again is the same release: the draft is dropped and the release that is there stays.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._sweep_drafts()
+        path = self.folder / f"{DRAFT_PREFIX}{os.getpid()}-{next(_numbers)}"
+        path.mkdir()
+        try:
+            draft = Draft(path, ds, model, tuple(surfaces), built_from)
+            yield draft
+            manifest = draft.finish()
+            self._move_in(path, manifest)
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _move_in(self, path: Path, manifest: Manifest) -> None:
+        place = self.folder / manifest.release_id
+        with locked(self.folder / ".lock"):
+            if place.exists():
+                if self._is_whole(place):
+                    return
+                self._discard(place)
+            path.rename(place)
+            fsync_dir(self.folder)
+
+    @staticmethod
+    def _is_whole(place: Path) -> bool:
+        try:
+            Manifest.read(place).verify(place)
+        except ReleaseError:
+            return False
+        return True
+
+    def audit(self, release_id: str, checks: Iterable[Callable[[Release], Check]]) -> list[Check]:
+        """Verifies the bytes, runs the checks on the release as it lies on disk, and records the results beside it."""
+        release = self.open(release_id, verify=True)
+        results = [Check("checksums", True), *(check(release) for check in checks)]
+        document = {
+            "content_digest": release.manifest.content_digest,
+            "checks": [asdict(result) for result in results],
+        }
+        write_atomically(release.path / AUDIT_FILE, json.dumps(document, indent=2).encode() + b"\n")
+        return results
+
+    # Flipping
+
+    def publish(self, release_id: str, *, reason: str, token: int = 0) -> Release:
+        """Makes an audited release live. A newer attempt at the same day that is live already keeps its place."""
+        release = self._good(release_id)
+        with locked(self.folder / ".lock"):
+            pointer = self.pointer()
+            if pointer is None:
+                Pointer.first(release.id, reason, token).write(self.pointer_path)
+                return release
+            if pointer.pinned:
+                raise ReleaseError(
+                    f"{pointer.release} is pinned, so {release.id} was not published; `daybreak releases unpin` first"
+                )
+            if token and pointer.token > token and self._same_day(pointer.release, release):
+                raise StaleAttempt(
+                    f"{release.id} of attempt {token} was not published: attempt {pointer.token} already is"
+                )
+            if pointer.release != release.id:
+                pointer.flipped(release.id, "publish", reason, token or None).write(self.pointer_path)
+        return release
+
+    def reason_to_wait(self, ds: str) -> str | None:
+        """Why a night of day `ds` should not put its release live by itself; None where nothing speaks against it."""
+        pointer = self.pointer()
+        if pointer and pointer.pinned:
+            return f"{pointer.release} is pinned"
+        if pointer and day_of(pointer.release) > ds:
+            return f"{pointer.release} of a newer day is live"
+        return None
+
+    def rollback(self, *, reason: str, to: str | None = None, pin: bool = True) -> Release:
+        """Makes the release before live again, or `to`; it stays pinned, so that the next night does not undo it."""
+        with locked(self.folder / ".lock"):
+            pointer = self._pointer()
+            release = self._good(to) if to else self._last_good(pointer)
+            replace(pointer.flipped(release.id, "rollback", reason), pinned=pin).write(self.pointer_path)
+        return release
+
+    def pin(self, *, reason: str, pinned: bool = True) -> Pointer:
+        """Holds what is live against the nights to come, or lets it go."""
+        with locked(self.folder / ".lock"):
+            pointer = self._pointer()
+            action = "pin" if pinned else "unpin"
+            pointer = replace(pointer.flipped(pointer.release, action, reason), pinned=pinned)
+            pointer.write(self.pointer_path)
+        return pointer
+
+    def _pointer(self) -> Pointer:
+        pointer = self.pointer()
+        if pointer is None:
+            raise ReleaseError(f"nothing is published in {self.folder} yet")
+        return pointer
+
+    def _good(self, release_id: str) -> Release:
+        release = self.open(release_id, verify=True)
+        if not release.is_good:
+            failed = [check.name for check in release.checks or [] if not check.passed]
+            why = f"failed its audit: {', '.join(failed)}" if failed else "was never audited"
+            raise ReleaseError(f"release {release.id} {why}; it cannot be published")
+        return release
+
+    def _last_good(self, pointer: Pointer) -> Release:
+        for release_id in pointer.before_current:
+            with contextlib.suppress(ReleaseError):
+                return self._good(release_id)
+        raise ReleaseError(f"there is no good release before {pointer.release} to roll back to")
+
+    def _same_day(self, release_id: str, release: Release) -> bool:
+        return day_of(release_id) == release.manifest.ds
+
+    # Cleaning up
+
+    def collect(self, keep: int) -> list[str]:
+        """Removes all but the newest `keep` good releases, what is live and what was live before it."""
+        if keep < 2:
+            raise ReleaseError(f"clean-up must keep at least 2 releases, not {keep}")
+        with locked(self.folder / ".lock"):
+            pointer = self.pointer()
+            good = [release.id for release in self.finished() if release.is_good]
+            kept = set(good[:keep])
+            if pointer:
+                kept |= {pointer.release, *[name for name in pointer.before_current if name in good][:1]}
+            removed = sorted(set(self._ids()) - kept)
+            for name in removed:
+                self._discard(self.folder / name)
+        return removed
+
+    def _discard(self, path: Path) -> None:
+        """Takes a release out of sight in one step, then deletes it."""
+        trash = path.with_name(f"{TRASH_PREFIX}{path.name}-{os.getpid()}-{next(_numbers)}")
+        path.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def _sweep_drafts(self) -> None:
+        """Removes what crashed writers of this machine left behind."""
+        for path in self.folder.iterdir():
+            if path.name.startswith(DRAFT_PREFIX):
+                pid = int(path.name.removeprefix(DRAFT_PREFIX).split("-")[0])
+                if pid == os.getpid() or _is_alive(pid):
+                    continue
+            elif not path.name.startswith(TRASH_PREFIX):
+                continue
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

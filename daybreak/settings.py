@@ -1,0 +1,142 @@
+"""The one settings object: where things are, and which engine does the work.
+
+Every field is set by a `DAYBREAK_<FIELD>` variable or by a line of `daybreak.toml` in the working directory (or where
+`DAYBREAK_CONFIG` points); the variable wins. An unknown name in either is an error, and all errors are told at once.
+No other module reads the environment for configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from daybreak.errors import SettingsError
+
+PREFIX = "DAYBREAK_"
+CONFIG_VARIABLE = "DAYBREAK_CONFIG"
+DEFAULT_CONFIG = Path("daybreak.toml")
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """Everything a deployment may choose. The defaults are the embedded profile: one machine, no server to install."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    home: Path = Field(Path("var"), description="folder of everything that Daybreak writes on this machine")
+    lake_url: str | None = Field(None, description="where the tables are: a folder or an object store URL; home/lake")
+    lake_options: dict[str, str] = Field({}, description="options of the object store, such as its endpoint")
+    landing_dir: Path | None = Field(None, description="where each day's files are delivered; home/landing")
+    surfaces_file: Path = Field(Path("surfaces.yaml"), description="the shelves and what they are made of")
+    dags_dir: Path = Field(Path("dags"), description="Airflow's DAG files")
+
+    seed: int = Field(20_261_120, ge=0, description="seed of everything random")
+    keep_releases: int = Field(3, ge=2, description="distinct audited releases that clean-up keeps")
+
+    steps: dict[str, dict[str, Any]] = Field({}, description="settings of single steps, by the step's name")
+
+    spark_master: str = Field("local[*]", description="Spark master")
+    spark_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="memory of the Spark driver")
+    spark_partitions: int = Field(4, ge=1, description="shuffle partitions")
+
+    host: str = Field("127.0.0.1", description="address that local servers listen on")
+    reader_port: Port = Field(8090, description="port of the reader")
+    airflow_port: Port = Field(8080, description="port of Airflow's API and UI")
+    postgres_port: Port = Field(5493, description="port of the embedded PostgreSQL")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables win over the file, whose values arrive as arguments."""
+        return env_settings, init_settings
+
+    @cached_property
+    def root(self) -> Path:
+        """`home` as an absolute path, so that child processes mean the same folder."""
+        return self.home.resolve()
+
+    @property
+    def lake(self) -> str:
+        return self.lake_url or str(self.root / "lake")
+
+    @property
+    def landing(self) -> Path:
+        return self.landing_dir.resolve() if self.landing_dir else self.root / "landing"
+
+    @property
+    def releases(self) -> Path:
+        return self.root / "releases"
+
+    @property
+    def lineage(self) -> Path:
+        return self.root / "lineage"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def world(self) -> Path:
+        return self.root / "world"
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "scratch"
+
+    @property
+    def airflow_home(self) -> Path:
+        return self.root / "airflow"
+
+    @property
+    def postgres_home(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def surfaces(self) -> Path:
+        return self.surfaces_file.resolve()
+
+    @property
+    def dags(self) -> Path:
+        return self.dags_dir.resolve()
+
+
+def load_settings() -> Settings:
+    """The settings of this process, from its environment and configuration file."""
+    values, problems = _file_values()
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    problems += [
+        f"{name}: no such setting" for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known
+    ]
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        problems += [f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors()]
+        settings = None
+    if problems or settings is None:
+        names = ", ".join(sorted(Settings.model_fields))
+        raise SettingsError(f"the settings are wrong: {'; '.join(problems)}. The settings are: {names}")
+    return settings
+
+
+def _file_values() -> tuple[dict[str, Any], list[str]]:
+    named = os.environ.get(CONFIG_VARIABLE)
+    path = Path(named) if named else DEFAULT_CONFIG
+    if not path.exists():
+        return {}, [f"{CONFIG_VARIABLE}: there is no file {path}"] if named else []
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), []
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return {}, [f"{path}: not a TOML file ({error})"]

@@ -1,0 +1,52 @@
+"""The Spark session of a process: one, started when a step first asks for it, the same on a laptop and on a cluster."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daybreak.embedded import java
+from daybreak.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+LOG_SETTINGS = Path(__file__).with_name("spark_log.properties")
+LOOPBACK = "127.0.0.1"
+
+
+def session(settings: Settings) -> SparkSession:
+    """The session of this process. Times are UTC, timestamps microseconds, and nothing listens beyond this machine."""
+    os.environ.update(java.environment())
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    local = settings.spark_master.startswith("local")
+    if local:
+        os.environ["SPARK_LOCAL_IP"] = LOOPBACK
+    from pyspark.sql import SparkSession
+
+    java_options = f"-Duser.timezone=UTC -Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
+    builder = (
+        SparkSession.builder.master(settings.spark_master)
+        .appName("daybreak")
+        .config("spark.driver.memory", settings.spark_memory)
+        .config("spark.sql.shuffle.partitions", settings.spark_partitions)
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.driver.extraJavaOptions", java_options + (" -XX:+UseSerialGC" if local else ""))
+        .config("spark.executor.extraJavaOptions", "-Duser.timezone=UTC")
+        .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+        .config("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+        .config("spark.sql.adaptive.enabled", "true")
+        .config("spark.sql.ansi.enabled", "true")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.warehouse.dir", str(settings.scratch / "spark-warehouse"))
+        .config("spark.local.dir", str(settings.scratch / "spark"))
+    )
+    if local:
+        builder = builder.config("spark.driver.bindAddress", LOOPBACK).config("spark.driver.host", LOOPBACK)
+    (settings.scratch / "spark").mkdir(parents=True, exist_ok=True)
+    return builder.getOrCreate()

@@ -1,0 +1,165 @@
+"""What a step is handed to reach the world: tables as of its night, its landing folder, releases, Spark.
+
+A step opens nothing by itself. Every read is bounded by the step's day, so a night that is rebuilt later sees what
+it saw then; every read and write is noted for the lineage record, and one that the step did not declare is an
+error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from daybreak.contracts import Dataset
+from daybreak.errors import InputError, SettingsError
+from daybreak.lake import Attempt, Commit, Lake, Table, Window
+from daybreak.lineage import LineageBook, Touched
+from daybreak.releases import ReleaseStore
+from daybreak.settings import Settings
+from daybreak.steps import StepSpec
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+class StepIO:
+    """The reach of one run of one step."""
+
+    def __init__(self, spec: StepSpec, ds: str, settings: Settings, lake: Lake, attempt: Attempt) -> None:
+        self.ds = ds
+        self.settings = settings
+        self.attempt = attempt
+        self.inputs: dict[str, Touched] = {}
+        self.outputs: list[Touched] = []
+        self.files: list[str] = []
+        self.release: str | None = None
+        self.spark_start_seconds = 0.0
+        self._spec = spec
+        self._lake = lake
+
+    # What there is
+
+    @property
+    def landing(self) -> Path:
+        """The folder of delivered files."""
+        return self.settings.landing
+
+    @property
+    def lineage(self) -> LineageBook:
+        return LineageBook(self.settings.lineage)
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session of this process; the first to ask waits for it to start."""
+        from daybreak.spark import session
+
+        started = time.perf_counter()
+        spark = session(self.settings)
+        self.spark_start_seconds = max(self.spark_start_seconds, time.perf_counter() - started)
+        return spark
+
+    @property
+    def seed(self) -> int:
+        """A seed that belongs to this step and day."""
+        text = f"{self._spec.name}/{self.ds}/{self.settings.seed}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+    def releases(self, channel: str = "lists") -> ReleaseStore:
+        return ReleaseStore(self.settings.releases, channel)
+
+    def note_files(self, paths: Sequence[Path]) -> None:
+        """Notes delivered files as inputs."""
+        self.files += [str(path) for path in paths]
+
+    # Reading
+
+    def read(
+        self,
+        dataset: Dataset,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Rows of these days, as known on the night of this step."""
+        table, version, window = self._look(dataset, since, until)
+        return table.read(window, columns, version)
+
+    def frame(self, dataset: Dataset, *, since: str | None = None, until: str | None = None) -> DataFrame:
+        """The same as a Spark frame."""
+        from daybreak.lake.spark_tables import read_spark
+
+        table, version, window = self._look(dataset, since, until)
+        return read_spark(self.spark, table, window, version)
+
+    def day(self, dataset: Dataset, columns: Sequence[str] | None = None) -> pa.Table:
+        """What an earlier step made for this very day; an error where it did not run."""
+        self.require(dataset)
+        return self.read(dataset, since=self.ds, until=self.ds, columns=columns)
+
+    def require(self, dataset: Dataset) -> None:
+        """Raises unless some step has written this day of the dataset."""
+        if not self._table(dataset).was_written(self.ds):
+            raise InputError(
+                f"{dataset.name} has no day {self.ds}; run the step that makes it first ({_maker(dataset)})"
+            )
+
+    def state(self, dataset: Dataset) -> pa.Table:
+        """The newest row of each key up to this night."""
+        rows = self.read(dataset)
+        assert dataset.delivery is not None
+        order = [(dataset.delivery.time_column, "descending"), (dataset.replaced_by, "descending")]
+        rows = rows.sort_by([*order, *((name, "ascending") for name in dataset.key)])
+        numbered = rows.append_column("_row", pa.array(range(rows.num_rows), pa.int64()))
+        newest = numbered.group_by(list(dataset.key), use_threads=False).aggregate([("_row", "min")])
+        return rows.take(newest.column("_row_min").combine_chunks().sort())
+
+    def days(self, dataset: Dataset) -> dict[str, int]:
+        """Rows by day, as known on this night."""
+        table, version, window = self._look(dataset, None, None)
+        return table.days(window, version)
+
+    def was_landed(self, dataset: Dataset, day: str) -> bool:
+        return self._table(dataset).was_written(day)
+
+    def _look(self, dataset: Dataset, since: str | None, until: str | None) -> tuple[Table, int | None, Window]:
+        if dataset not in (*self._spec.reads, *self._spec.writes):
+            raise SettingsError(f"step {self._spec.name} reads {dataset.name} without declaring it in its StepSpec")
+        until = min(until or self.ds, self.ds)
+        table = self._table(dataset)
+        if dataset.name not in self.inputs:
+            self.inputs[dataset.name] = Touched(dataset.name, table.version(), days=f"{since or 'first'} to {until}")
+        return table, self.inputs[dataset.name].version, Window(since=since, until=until, as_of=self.ds)
+
+    def _table(self, dataset: Dataset) -> Table:
+        return self._lake.table(dataset)
+
+    # Writing
+
+    def write(
+        self,
+        dataset: Dataset,
+        rows: pa.Table | DataFrame,
+        *,
+        days: Sequence[str] = (),
+        notes: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Replaces this day of a dataset (or `days`), in one commit."""
+        if dataset not in self._spec.writes:
+            raise SettingsError(f"step {self._spec.name} writes {dataset.name} without declaring it in its StepSpec")
+        commit = self._table(dataset).replace(rows, self.attempt, days=days, notes=notes)
+        covered = f"{min(days)} to {max(days)}" if days else self.ds
+        self.outputs.append(Touched(dataset.name, commit.version, commit.rows, covered))
+        return commit
+
+
+def _maker(dataset: Dataset) -> str:
+    from daybreak.steps import all_steps
+
+    makers = [f"daybreak run {name}" for name, spec in all_steps().items() if dataset in spec.writes]
+    return " or ".join(makers) or "no step writes it"

@@ -1,0 +1,1 @@
+"""Spark jobs: landing, and what is counted from landed rows."""

@@ -1,0 +1,68 @@
+"""For each item, the items that the same users also wanted.
+
+Writes `candidates/cooccurrence`, up to `neighbours` rows an item: a cosine between the users of two items, damped
+by `shrinkage` so that two items that share one user do not look alike. Only the newest `items_per_user` items of a
+user count: a bot that touched everything makes neither a stalled task nor everything similar to everything. A
+second run of a day replaces it with the same rows.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pyspark.sql import DataFrame
+from pyspark.sql import Window as Over
+from pyspark.sql import functions as F
+
+from daybreak.clock import days_before
+from daybreak.datasets import COOCCURRENCE, EVENTS
+from daybreak.step_io import StepIO
+from daybreak.steps import StepConfig, Summary
+from jobs.interest import interested
+
+
+class CooccurrenceConfig(StepConfig):
+    """Which pairs count, and how many neighbours are kept."""
+
+    window_days: int = Field(28, ge=1)
+    items_per_user: int = Field(100, ge=2)
+    neighbours: int = Field(100, ge=1)
+    min_users: int = Field(2, ge=1)
+    shrinkage: float = Field(10.0, ge=0)
+
+
+def cooccurrence(events: DataFrame, config: CooccurrenceConfig) -> DataFrame:
+    """The nearest neighbours of each item by shrunk cosine over users."""
+    touched = interested(events).groupBy("user_id", "item_id").agg(F.max("event_ts").alias("last_ts"))
+    newest = Over.partitionBy("user_id").orderBy(F.desc("last_ts"), "item_id")
+    baskets = (
+        touched.withColumn("_number", F.row_number().over(newest))
+        .where(F.col("_number") <= config.items_per_user)
+        .select("user_id", "item_id")
+        .persist()
+    )
+    popularity = baskets.groupBy("item_id").agg(F.count("*").alias("of_item"))
+    together = (
+        baskets.join(baskets.withColumnRenamed("item_id", "neighbour_id"), on="user_id", how="inner")
+        .where("item_id <> neighbour_id")
+        .groupBy("item_id", "neighbour_id")
+        .agg(F.count("*").alias("users"))
+        .where(F.col("users") >= config.min_users)
+    )
+    of_neighbour = popularity.select(F.col("item_id").alias("neighbour_id"), F.col("of_item").alias("of_neighbour"))
+    cosine = F.col("users") / (F.sqrt(F.col("of_item") * F.col("of_neighbour")) + config.shrinkage)
+    nearest = Over.partitionBy("item_id").orderBy(F.desc("score"), "neighbour_id")
+    return (
+        together.join(popularity, on="item_id", how="inner")
+        .join(of_neighbour, on="neighbour_id", how="inner")
+        .withColumn("score", F.round(cosine, 9))
+        .withColumn("_number", F.row_number().over(nearest))
+        .where(F.col("_number") <= config.neighbours)
+        .select("item_id", "neighbour_id", "score", "users")
+    )
+
+
+def run(config: CooccurrenceConfig, io: StepIO) -> Summary:
+    """Counts pairs over the window that ends with this day."""
+    events = io.frame(EVENTS, since=days_before(config.ds, config.window_days - 1))
+    commit = io.write(COOCCURRENCE, cooccurrence(events, config))
+    return {"pairs": commit.rows}

@@ -1,0 +1,28 @@
+"""How much an event says that someone wants an item: one scale for every job that counts."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from daybreak.contracts import DS
+
+WEIGHTS = {"view": 1.0, "cart": 3.0, "rating": 3.0, "purchase": 5.0}
+
+
+def interested(events: DataFrame) -> DataFrame:
+    """The events that tell of interest, each with its `weight`."""
+    weight = F.create_map(*(F.lit(part) for pair in WEIGHTS.items() for part in pair))
+    return events.where(F.col("event_type").isin(*WEIGHTS)).withColumn("weight", weight[F.col("event_type")])
+
+
+def decay(ds: str, half_life_days: float) -> Column:
+    """What an event of an earlier day still counts on day `ds`: a half after each half-life."""
+    age = F.datediff(F.lit(ds).cast("date"), F.col(DS).cast("date"))
+    return F.pow(F.lit(0.5), age / F.lit(half_life_days))
+
+
+def sum_in_order(numbers: str) -> Column:
+    """The sum of a column of arrays, smallest first: adding in another order would change the last bits from run to
+    run."""
+    return F.aggregate(F.array_sort(numbers), F.lit(0.0), lambda total, number: total + number)

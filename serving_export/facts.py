@@ -1,0 +1,116 @@
+"""What is known of users and items on a night: who gets lists, what may be in them, who owns what, who wanted what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daybreak.clock import days_before, end_of
+from daybreak.contracts import DS
+from daybreak.datasets import EVENTS, ITEMS, USERS
+from daybreak.step_io import StepIO
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+INTEREST = {"view": 1.0, "cart": 3.0, "rating": 3.0, "purchase": 5.0}
+OWNING = ("purchase", "rating")
+HISTORY_HALF_LIFE_DAYS = 14.0
+
+
+class Names:
+    """Ids as numbers from 0, in the order of the ids."""
+
+    def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
+        flat = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+        self.ids = pc.unique(flat).take(pc.sort_indices(pc.unique(flat)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def numbers(self, ids: pa.Array | pa.ChunkedArray) -> Ints:
+        """The number of each id; -1 where it is not among the names."""
+        return pc.fill_null(pc.index_in(ids, value_set=self.ids), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+    def of(self, numbers: Ints) -> pa.Array:
+        return self.ids.take(pa.array(numbers))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Users with items, each pair once, ordered by user and item."""
+
+    users: Ints
+    items: Ints
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The night's users and items, and what ties them."""
+
+    users: Names
+    items: Names
+    active_users: Ints
+    active_items: Ints
+    owned: Pairs
+    wanted: Pairs
+
+
+def gather(io: StepIO, history_days: int) -> Facts:
+    """Facts as known on the night of this step."""
+    columns = ["user_id", "item_id", "event_type", DS]
+    events = io.read(EVENTS, columns=columns)
+    events = events.filter(pc.is_in(events.column("event_type"), value_set=pa.array(INTEREST)))
+    user_states, item_states = io.state(USERS), io.state(ITEMS)
+    users = Names(pa.chunked_array([*events["user_id"].chunks, *user_states["user_id"].chunks], pa.string()))
+    items = Names(pa.chunked_array([*events["item_id"].chunks, *item_states["item_id"].chunks], pa.string()))
+    owning = events.filter(pc.is_in(events.column("event_type"), value_set=pa.array(OWNING)))
+    recent = events.filter(pc.greater_equal(events.column(DS), days_before(io.ds, history_days - 1)))
+    return Facts(
+        users=users,
+        items=items,
+        active_users=_active_users(users, user_states),
+        active_items=_active_items(items, item_states, io.ds),
+        owned=_pairs(users, items, owning, np.ones(owning.num_rows)),
+        wanted=_pairs(users, items, recent, _interest(recent, io.ds)),
+    )
+
+
+def _active_users(users: Names, states: pa.Table) -> Ints:
+    """All who are known, also by their events alone, and not deactivated."""
+    gone = users.numbers(states.filter(pc.not_equal(states["status"], "active"))["user_id"])
+    return np.setdiff1d(np.arange(len(users)), gone)
+
+
+def _active_items(items: Names, states: pa.Table, ds: str) -> Ints:
+    """The items of the catalogue that may be shown at the end of the day; all items where there is no catalogue."""
+    if not states.num_rows:
+        return np.arange(len(items))
+    end = pa.scalar(end_of(ds), pa.timestamp("us", tz="UTC"))
+    launched = pc.fill_null(pc.less(states["launched_ts"], end), True)
+    retired = pc.fill_null(pc.less(states["retired_ts"], end), False)
+    shown = pc.and_(pc.and_(pc.equal(states["status"], "active"), launched), pc.invert(retired))
+    return np.unique(items.numbers(states.filter(shown)["item_id"]))
+
+
+def _interest(events: pa.Table, ds: str) -> Floats:
+    """What each event says of interest, halved with age."""
+    kinds = pa.array(INTEREST)
+    weights = np.array(list(INTEREST.values()))[pc.index_in(events["event_type"], value_set=kinds).to_numpy()]
+    days = events[DS].combine_chunks().dictionary_encode()
+    ages = np.array([(end_of(ds) - end_of(day)).days for day in days.dictionary.to_pylist()], dtype=np.float64)
+    fading = 0.5 ** (ages / HISTORY_HALF_LIFE_DAYS)
+    return weights * fading[days.indices.to_numpy()] if len(ages) else weights
+
+
+def _pairs(users: Names, items: Names, events: pa.Table, weights: Floats) -> Pairs:
+    keys = users.numbers(events["user_id"]) * len(items) + items.numbers(events["item_id"])
+    order = np.lexsort((weights, keys))
+    distinct, starts = np.unique(keys[order], return_index=True)
+    totals = np.add.reduceat(weights[order], starts) if len(distinct) else np.zeros(0)
+    return Pairs(distinct // max(len(items), 1), distinct % max(len(items), 1), totals)

@@ -1,0 +1,29 @@
+"""The steps from candidates to a live release, declared."""
+
+from __future__ import annotations
+
+from daybreak.datasets import COOCCURRENCE, EVENTS, GATES, ITEMS, LISTS, POPULARITY, TRENDING, USERS
+from daybreak.steps import StepSpec
+
+STEPS = (
+    StepSpec(
+        "serving_export.lists",
+        target="serving_export.lists:run",
+        config="serving_export.lists:ListsConfig",
+        reads=(EVENTS, USERS, ITEMS, POPULARITY, TRENDING, COOCCURRENCE),
+        writes=(LISTS,),
+    ),
+    StepSpec(
+        "serving_export.gates",
+        target="serving_export.gates:run",
+        config="serving_export.gates:GatesConfig",
+        reads=(EVENTS, USERS, ITEMS, LISTS),
+        writes=(GATES,),
+    ),
+    StepSpec(
+        "serving_export.publish",
+        target="serving_export.publish:run",
+        config="serving_export.publish:PublishConfig",
+        reads=(LISTS, GATES, ITEMS),
+    ),
+)

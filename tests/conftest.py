@@ -1,0 +1,51 @@
+"""What most tests stand on: settings with a home of their own, a lake in it, and one Spark session for all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daybreak.lake import Lake
+from daybreak.settings import PREFIX, Settings, load_settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings as a command would load them here: home, surfaces and working directory below `tmp_path`."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    surfaces = shutil.copy(REPOSITORY / "surfaces.yaml", tmp_path / "surfaces.yaml")
+    monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DAYBREAK_SURFACES_FILE", str(surfaces))
+    monkeypatch.setenv("DAYBREAK_DAGS_DIR", str(REPOSITORY / "dags"))
+    monkeypatch.setenv("DAYBREAK_SPARK_MASTER", "local[2]")
+    monkeypatch.setenv("DAYBREAK_SPARK_MEMORY", "1g")
+    monkeypatch.chdir(tmp_path)
+    return load_settings()
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Lake:
+    """The empty lake of `settings`."""
+    return Lake.of(settings)
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one Spark session of the test run; steps that ask for theirs are given this one."""
+    from daybreak.spark import session
+
+    home = tmp_path_factory.mktemp("spark")
+    running = session(Settings(home=home, spark_master="local[2]", spark_memory="1g"))
+    yield running
+    running.stop()

@@ -1,0 +1,111 @@
+"""What Airflow sees when it reads the DAG files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DAGS = Path(__file__).parents[2] / "dags"
+DAY = "{{ params.run_date or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
+LINES = {
+    "land.ingest": f"daybreak run jobs.ingest --ds {DAY}",
+    "audit.contracts": f"daybreak run validation.audit --ds {DAY}",
+    "candidates.sources": f"daybreak run jobs.popularity jobs.trending jobs.cooccurrence --ds {DAY}",
+    "lists.publish": f"daybreak run serving_export.lists serving_export.gates serving_export.publish --ds {DAY}",
+    "report.page": f"daybreak run validation.report --ds {DAY}",
+}
+HEAVY = ("pyspark", "torch", "great_expectations", "deltalake", "numpy", "pandas", "matplotlib")
+READ = """
+import json, sys, time
+import airflow.sdk
+from airflow.dag_processing.dagbag import DagBag
+before = set(sys.modules)
+began = time.perf_counter()
+bag = DagBag(dag_folder=sys.argv[1])
+seconds = time.perf_counter() - began
+dags = {
+    dag.dag_id: {
+        "schedule": repr(dag.timetable), "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
+        "paused": dag.is_paused_upon_creation, "doc": dag.doc_md or "", "file": dag.fileloc,
+        "tasks": {
+            task.task_id: {
+                "line": getattr(task, "line", None), "rule": str(task.trigger_rule), "retries": task.retries,
+                "upstream": sorted(task.upstream_task_ids),
+            } for task in dag.tasks
+        },
+    } for dag in bag.dags.values()
+}
+print(json.dumps({"dags": dags, "errors": bag.import_errors, "seconds": seconds,
+                  "modules": sorted(set(sys.modules) - before)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def read() -> dict[str, Any]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-W", "ignore", "-c", READ, str(DAGS)]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return found
+
+
+def test_every_dag_file_loads(read: dict[str, Any]) -> None:
+    """No file has an import error, and exactly the expected DAGs come out."""
+    assert read["errors"] == {}
+    assert sorted(read["dags"]) == ["nightly"]
+
+
+def test_every_task_is_a_line_that_a_developer_types(read: dict[str, Any]) -> None:
+    """Each task's command is `daybreak run STEPS --ds DAY`, nothing more."""
+    tasks = read["dags"]["nightly"]["tasks"]
+    assert {name: task["line"] for name, task in tasks.items() if task["line"]} == LINES
+    assert sorted(set(tasks) - set(LINES)) == ["verdict"]
+
+
+def test_the_order_is_the_way_of_the_data(read: dict[str, Any]) -> None:
+    """Each stage waits for the one before; the report comes whatever became of them, and the verdict decides."""
+    tasks = read["dags"]["nightly"]["tasks"]
+    assert {name: task["upstream"] for name, task in tasks.items()} == {
+        "land.ingest": [],
+        "audit.contracts": ["land.ingest"],
+        "candidates.sources": ["audit.contracts"],
+        "lists.publish": ["candidates.sources"],
+        "report.page": ["lists.publish"],
+        "verdict": ["lists.publish", "report.page"],
+    }
+    rules = {name: task["rule"].rsplit(".")[-1].lower() for name, task in tasks.items()}
+    assert rules.pop("report.page") == "all_done"
+    assert set(rules.values()) == {"all_success"}
+
+
+def test_a_day_runs_once_and_only_the_last_by_itself(read: dict[str, Any]) -> None:
+    """Nights follow one another, none is caught up unasked, and the DAG needs no switching on."""
+    dag = read["dags"]["nightly"]
+    assert "CronDataIntervalTimetable" in dag["schedule"]
+    assert (dag["catchup"], dag["max_active_runs"], dag["paused"]) == (False, 1, False)
+    assert all(task["retries"] == 1 for task in dag["tasks"].values())
+
+
+def test_reading_the_dags_is_cheap(read: dict[str, Any]) -> None:
+    """Airflow reads the files again and again: no engine is loaded, and it takes no time worth naming."""
+    loaded = {module.split(".")[0] for module in read["modules"]}
+    assert loaded.isdisjoint(HEAVY)
+    assert loaded.isdisjoint({"jobs", "training", "indexing", "validation", "serving_export"})
+    assert read["seconds"] < 5
+
+
+def test_dag_files_are_order_and_schedule_only(read: dict[str, Any]) -> None:
+    """A DAG file is short, and its docstring is the page that operators read."""
+    for dag in read["dags"].values():
+        text = Path(dag["file"]).read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 60
+        assert "def " not in text
+        assert dag["doc"].strip() in text
+        assert len(dag["doc"]) > 100

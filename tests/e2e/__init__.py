@@ -1,0 +1,1 @@
+"""Whole nights, as users meet them."""

@@ -1,0 +1,52 @@
+"""Runs the steps of a night without Airflow, and takes the fingerprint of what they left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from daybreak.datasets import DATASETS
+from daybreak.lake import Lake
+from daybreak.releases import ReleaseStore
+from daybreak.runner import run_steps
+from daybreak.settings import Settings
+from daybreak.steps import step_named
+
+STEPS = (
+    "jobs.ingest",
+    "validation.audit",
+    "jobs.popularity",
+    "jobs.trending",
+    "jobs.cooccurrence",
+    "serving_export.lists",
+    "serving_export.gates",
+    "serving_export.publish",
+    "validation.report",
+)
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def settings_in(home: Path) -> Settings:
+    """The embedded profile, below one folder."""
+    return Settings(home=home, surfaces_file=REPOSITORY / "tests" / "e2e" / "surfaces.yaml", spark_memory="1g")
+
+
+def run_night(settings: Settings, ds: str, steps: tuple[str, ...] = STEPS) -> None:
+    run_steps([step_named(name) for name in steps], ds, settings)
+
+
+def digests(settings: Settings, as_of: str) -> dict[tuple[str, str], str]:
+    """The digest of every day of every table, as known when night `as_of` had landed."""
+    lake = Lake.of(settings)
+    found = {}
+    for dataset in DATASETS.values():
+        table = lake.table(dataset)
+        for ds in table.days():
+            if ds <= as_of:
+                found[dataset.name, ds] = table.digest(ds, as_of=as_of)
+    return found
+
+
+def live(settings: Settings) -> str | None:
+    """The live release, proven whole by opening it."""
+    store = ReleaseStore(settings.releases)
+    return store.current(verify=True).id if store.current_id() else None

@@ -1,0 +1,117 @@
+"""A night that is killed anywhere leaves what was live, and the same command finishes it."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from daybreak.datasets import DATASETS
+from daybreak.lake import Lake
+from daybreak.settings import Settings
+from tests.e2e.nights import REPOSITORY, STEPS, digests, live, run_night, settings_in
+from tests.tiny import TinyWorld, day
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+YESTERDAY, TONIGHT = day(2), day(3)
+
+
+@pytest.fixture(scope="module")
+def yesterday(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Settings:
+    """A lake after yesterday's night, with tonight's files delivered."""
+    settings = settings_in(tmp_path_factory.mktemp("yesterday"))
+    TinyWorld(days=4).write(settings.landing)
+    run_night(settings, YESTERDAY)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def undisturbed(yesterday: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same after a night that nobody disturbed."""
+    settings = copy_of(yesterday, tmp_path_factory.mktemp("undisturbed"))
+    run_night(settings, TONIGHT)
+    return settings
+
+
+def copy_of(settings: Settings, place: Path) -> Settings:
+    shutil.copytree(settings.root, place / "home")
+    return settings_in(place / "home")
+
+
+def start(settings: Settings, steps: tuple[str, ...], after: int = 0) -> subprocess.Popen[bytes]:
+    """The steps of tonight in a process group of their own, JVM included."""
+    command = [sys.executable, "-m", "tests.e2e.killed_night", str(settings.root), TONIGHT, ",".join(steps)]
+    return subprocess.Popen(
+        [*command, "--after", str(after)],
+        cwd=REPOSITORY,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def assert_nothing_half(now: Settings, before: dict[tuple[str, str], str], after: dict[tuple[str, str], str]) -> None:
+    """Every day of every table is as before tonight or as after it, whole."""
+    lake = Lake.of(now)
+    for dataset in DATASETS.values():
+        for ds in lake.table(dataset).days():
+            found = lake.table(dataset).digest(ds, as_of=TONIGHT)
+            allowed = {before.get((dataset.name, ds)), after.get((dataset.name, ds))}
+            assert found in allowed, f"{dataset.name} of {ds} is neither as before nor as after the night"
+
+
+def test_killed_at_every_step_boundary_the_old_release_stays_live_and_the_night_can_be_finished(
+    yesterday: Settings, undisturbed: Settings, tmp_path: Path
+) -> None:
+    """After each step in turn the process dies before anybody hears of it, so the next one runs that step again first."""
+    settings = copy_of(yesterday, tmp_path)
+    old, new = live(yesterday), live(undisturbed)
+    before, after = digests(yesterday, TONIGHT), digests(undisturbed, TONIGHT)
+    for number in range(len(STEPS)):
+        steps = STEPS[max(number - 1, 0) : number + 1]
+        process = start(settings, steps, after=len(steps))
+        assert process.wait(timeout=300) == -signal.SIGKILL, f"{steps} did not get as far as the kill"
+        kill_all_left(process)
+        expected = old if "serving_export.publish" not in STEPS[: number + 1] else new
+        assert live(settings) == expected, f"killed after {steps[-1]}"
+        assert_nothing_half(settings, before, after)
+    run_night(settings, TONIGHT)
+    assert digests(settings, TONIGHT) == after
+    assert live(settings) == new
+
+
+def kill_all_left(process: subprocess.Popen[bytes]) -> None:
+    """The JVM of a killed process lives on for a moment; a real supervisor ends the session too."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def test_killed_at_random_moments_the_old_release_stays_live_and_the_night_can_be_finished(
+    yesterday: Settings, undisturbed: Settings, tmp_path: Path
+) -> None:
+    """The whole night, killed at a random moment, JVM and all, several times over; then finished."""
+    settings = copy_of(yesterday, tmp_path)
+    old, new = live(yesterday), live(undisturbed)
+    before, after = digests(yesterday, TONIGHT), digests(undisturbed, TONIGHT)
+    moments = random.Random(20_261_121)
+    for _ in range(4):
+        process = start(settings, STEPS)
+        deadline = time.monotonic() + moments.uniform(4, 25)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        kill_all_left(process)
+        process.wait()
+        assert live(settings) in {old, new}
+        assert_nothing_half(settings, before, after)
+    run_night(settings, TONIGHT)
+    assert digests(settings, TONIGHT) == after
+    assert live(settings) == new

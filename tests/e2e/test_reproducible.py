@@ -1,0 +1,78 @@
+"""A night is a function of its day: run twice, or rebuilt later, it leaves the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daybreak.releases import ReleaseStore
+from daybreak.settings import Settings
+from serving_export.reader.snapshot import Snapshot
+from tests.e2e.nights import digests, live, run_night, settings_in
+from tests.tiny import TinyWorld, day, deliver, event
+
+pytestmark = pytest.mark.slow
+WORLD = TinyWorld(days=4)
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Settings:
+    """Days 2 and 3 of the tiny world, night after night; day 3 brings a late event of day 2 and a refused row."""
+    settings = settings_in(tmp_path_factory.mktemp("nights"))
+    deliver_world(settings.landing)
+    run_night(settings, day(2))
+    run_night(settings, day(3))
+    return settings
+
+
+def deliver_world(landing: Path) -> None:
+    WORLD.write(landing)
+    late = event("late", day(2), WORLD.user(0, 0), WORLD.item(0, 5))
+    refused = event("refused", day(3), WORLD.user(0, 0), WORLD.item(0, 5), "glance")
+    deliver(landing, "events", day(3), [late, refused], "part-00001.jsonl")
+
+
+def test_two_runs_of_a_night_give_equal_table_digests_and_release_checksums(nights: Settings) -> None:
+    """Running the last night again changes neither a table day nor the release."""
+    before, release = digests(nights, day(3)), live(nights)
+    run_night(nights, day(3))
+    assert digests(nights, day(3)) == before
+    assert live(nights) == release
+
+
+def test_a_night_rebuilt_after_later_days_have_landed_gives_equal_digests_and_release(nights: Settings) -> None:
+    """Night 2, run again after day 3 has landed a late event into day 2, makes what it made then."""
+    store = ReleaseStore(nights.releases)
+    before = digests(nights, day(2))
+    then = next(release for release in store.finished() if release.manifest.ds == day(2))
+    checksums = then.manifest.files
+    run_night(nights, day(2))
+    assert digests(nights, day(2)) == before
+    rebuilt = [release for release in store.finished() if release.manifest.ds == day(2)]
+    assert [release.manifest.files for release in rebuilt] == [checksums]
+    assert store.current().manifest.ds == day(3), "a rebuilt past night must not take the place of a newer one"
+
+
+def test_a_night_on_another_machine_gives_the_same_digests_and_release(nights: Settings, tmp_path: Path) -> None:
+    """The same deliveries in another folder, landed in one go, end in the same tables and the same release."""
+    elsewhere = settings_in(tmp_path)
+    deliver_world(elsewhere.landing)
+    run_night(elsewhere, day(2))
+    run_night(elsewhere, day(3))
+    assert digests(elsewhere, day(3)) == digests(nights, day(3))
+    assert live(elsewhere) == live(nights)
+
+
+def test_lists_recommend_what_the_tiny_world_makes_right(nights: Settings) -> None:
+    """Users meet only their own group's items, so every list of a user begins with items of that group."""
+    snapshot = Snapshot(ReleaseStore(nights.releases).current())
+    for group in range(WORLD.groups):
+        for number in range(WORLD.users):
+            entries = snapshot.entries("for_you", WORLD.user(group, number))
+            assert entries, f"no list for {WORLD.user(group, number)}"
+            assert entries[0]["id"].startswith(f"i{group}-")
+        for number in range(WORLD.items):
+            entries = snapshot.entries("similar_items", WORLD.item(group, number))
+            assert entries
+            assert {entry["id"].split("-")[0] for entry in entries[:5]} == {f"i{group}"}

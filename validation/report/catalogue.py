@@ -1,0 +1,73 @@
+"""The items as a night knew them: their titles and categories, and which may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daybreak.clock import end_of
+from daybreak.contracts import DS
+
+COLUMNS = ("item_id", "updated_ts", "title", "category", "launched_ts", "retired_ts", "status", DS)
+NO_CATEGORY = "no category"
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a person reads of an item."""
+
+    title: str
+    category: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """One row an item: `item_id`, `title`, `category`; and the ids of those that may be shown."""
+
+    items: pa.Table
+    shown: pa.Array
+
+    def category_of(self, ids: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """The category of each id; one name for all that have none."""
+        places = pc.index_in(ids, value_set=self.items["item_id"].combine_chunks())
+        return pc.fill_null(self.items["category"].take(places), NO_CATEGORY)
+
+    def named(self, ids: pa.Array | pa.ChunkedArray) -> Mapping[str, Item]:
+        """The items among `ids` that the catalogue knows."""
+        rows = self.items.filter(pc.is_in(self.items["item_id"], value_set=_flat(ids))).to_pylist()
+        return {row["item_id"]: Item(row["title"], row["category"] or NO_CATEGORY) for row in rows}
+
+
+def catalogue(states: pa.Table, wanted: pa.ChunkedArray, ds: str) -> Catalogue:
+    """The newest state of each item among `states` (`COLUMNS`). Without any, the items that were wanted, without titles."""
+    if not states.num_rows:
+        ids = pc.unique(wanted)
+        nothing = pa.nulls(len(ids), pa.string())
+        return Catalogue(pa.table({"item_id": ids, "title": ids, "category": nothing}), ids)
+    newest = _newest(states)
+    return Catalogue(
+        newest.select(["item_id", "title", "category"]), _flat(newest.filter(_shown(newest, ds))["item_id"])
+    )
+
+
+def _newest(states: pa.Table) -> pa.Table:
+    ordered = states.sort_by([("updated_ts", "descending"), (DS, "descending")])
+    others = [name for name in COLUMNS if name != "item_id"]
+    with_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
+    newest = ordered.group_by("item_id", use_threads=False).aggregate([(name, "first", with_nulls) for name in others])
+    return newest.rename_columns(["item_id", *others]).sort_by("item_id")
+
+
+def _shown(newest: pa.Table, ds: str) -> pa.ChunkedArray:
+    """Which items may be shown at the end of the day."""
+    end = pa.scalar(end_of(ds), pa.timestamp("us", tz="UTC"))
+    launched = pc.fill_null(pc.less(newest["launched_ts"], end), True)
+    retired = pc.fill_null(pc.less(newest["retired_ts"], end), False)
+    return pc.and_(pc.and_(pc.equal(newest["status"], "active"), launched), pc.invert(retired))
+
+
+def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

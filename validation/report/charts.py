@@ -1,0 +1,146 @@
+"""The drawings of the report, each from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from daybreak.datasets import EVENT_TYPES
+from validation.report.landing import EventDays, RefusedDays
+from validation.report.plots import FAIL, INK, MUTED, SERIES, Plot, plot, short
+from validation.report.runs import TimeLine
+from validation.report.shelves import TOP, Shelf
+
+BARS_AT_MOST = 24
+ROW_INCHES = 0.21
+
+
+def events_per_day(events: EventDays) -> Plot:
+    """Events by the day they happened on, stacked by type."""
+    colors = {
+        kind: SERIES[number % len(SERIES)]
+        for number, kind in enumerate({**dict.fromkeys(EVENT_TYPES), **events.counts})
+    }
+
+    def draw(axes: Any) -> None:
+        below = [0] * len(events.days)
+        for kind, counts in events.counts.items():
+            axes.bar(range(len(counts)), counts, bottom=below, width=0.78, color=colors[kind])
+            below = [low + count for low, count in zip(below, counts, strict=True)]
+        _day_axis(axes, events.days)
+        _thousands(axes.yaxis)
+
+    legend = tuple((kind, colors[kind]) for kind in events.counts)
+    return plot(draw, f"Events by the day they happened on, last {len(events.days)} days", legend=legend)
+
+
+def refused_per_day(refused: RefusedDays) -> Plot:
+    """The refused share of each day's deliveries."""
+
+    def draw(axes: Any) -> None:
+        places = [n for n, share in enumerate(refused.shares) if share is not None]
+        axes.bar(places, [100 * (refused.shares[n] or 0) for n in places], width=0.78, color=FAIL)
+        _day_axis(axes, refused.days)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
+        axes.set_ylim(bottom=0, top=None if any(refused.shares) else 1)
+
+    return plot(draw, f"Refused share of the rows delivered, last {len(refused.days)} days")
+
+
+def step_times(times: TimeLine) -> Plot:
+    """Each run as a bar on one time line."""
+    bars = times.bars[-BARS_AT_MOST:]
+
+    def draw(axes: Any) -> None:
+        for row, bar in enumerate(bars):
+            color = FAIL if bar.failed else SERIES[1]
+            axes.barh(row, max(bar.seconds, 0.01), left=bar.start, height=0.62, color=color)
+            axes.text(bar.start + bar.seconds, row, f"  {bar.seconds:.1f} s", va="center", color=MUTED)
+        axes.set_yticks(range(len(bars)), [short(bar.step, 30) for bar in bars])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(bars) - 0.5, -0.5)
+        axes.set_xlim(right=max(bar.start + bar.seconds for bar in bars) * 1.12 + 0.1)
+        axes.grid(visible=False, axis="y")
+        axes.grid(visible=True, axis="x")
+        axes.set_xlabel("seconds, pauses left out" if times.is_packed else "seconds since the first step began")
+
+    caption = "When each step ran, and how long"
+    return plot(draw, caption, height=0.6 + ROW_INCHES * len(bars))
+
+
+def shelf_plots(shelf: Shelf) -> tuple[Plot, ...]:
+    """The drawings of one surface."""
+    if not shelf.lists:
+        return ()
+    drawn = [_lengths(shelf.lengths), _sources(shelf.places)]
+    if shelf.categories:
+        drawn.append(_categories(shelf))
+    if shelf.scores.counts:
+        drawn.append(_scores(shelf))
+    return tuple(drawn)
+
+
+def _lengths(lengths: Mapping[int, int]) -> Plot:
+    def draw(axes: Any) -> None:
+        axes.bar(list(lengths), list(lengths.values()), width=0.9, color=SERIES[1])
+        axes.set_xlim(-0.5, max(lengths) + 1)
+        axes.set_xlabel("entries in the list")
+        _thousands(axes.yaxis)
+
+    return plot(draw, "Lists by their length")
+
+
+def _sources(places: Mapping[str, tuple[float, ...]]) -> Plot:
+    colors = {source: SERIES[(number + 1) % len(SERIES)] for number, source in enumerate(sorted(places))}
+
+    def draw(axes: Any) -> None:
+        below = [0.0] * max(map(len, places.values()))
+        for source, shares in places.items():
+            percents = [100 * share for share in shares]
+            axes.bar(range(1, len(shares) + 1), percents, bottom=below, width=0.9, color=colors[source])
+            below = [low + percent for low, percent in zip(below, percents, strict=True)]
+        axes.set_xlabel("place in the list")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
+        axes.set_ylim(0, 100)
+
+    return plot(draw, "Which source contributed most, by place", legend=tuple((name, colors[name]) for name in places))
+
+
+def _categories(shelf: Shelf) -> Plot:
+    rows = range(len(shelf.categories))
+
+    def draw(axes: Any) -> None:
+        axes.barh([row - 0.2 for row in rows], [100 * s.lists for s in shelf.categories], height=0.36, color=SERIES[1])
+        axes.barh([row + 0.2 for row in rows], [100 * s.events for s in shelf.categories], height=0.36, color=SERIES[0])
+        axes.set_yticks(rows, [short(share.category) for share in shelf.categories])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(shelf.categories) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.grid(visible=True, axis="x")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}%")
+
+    legend = ((f"top {TOP} of the lists", SERIES[1]), ("what people wanted", SERIES[0]))
+    return plot(draw, "Category mix of lists and events", height=max(2.3, 0.4 + ROW_INCHES * len(rows)), legend=legend)
+
+
+def _scores(shelf: Shelf) -> Plot:
+    edges = shelf.scores.edges
+
+    def draw(axes: Any) -> None:
+        widths = [right - left for left, right in zip(edges, edges[1:], strict=False)]
+        axes.bar(edges[:-1], shelf.scores.counts, width=widths, align="edge", color=SERIES[2])
+        axes.set_xlabel("score")
+        _thousands(axes.yaxis)
+
+    return plot(draw, "Entries by their score")
+
+
+def _day_axis(axes: Any, days: tuple[str, ...]) -> None:
+    """A label a week, counted back from the last day."""
+    ticks = list(range(len(days) - 1, -1, -7))[::-1]
+    axes.set_xticks(ticks, [days[tick].partition("-")[2] for tick in ticks])
+    axes.set_xlim(-0.6, len(days) - 0.4)
+
+
+def _thousands(axis: Any) -> None:
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else "")

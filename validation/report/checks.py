@@ -1,0 +1,89 @@
+"""The verdicts of the night: the audit of what landed, and the gates on the lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daybreak.contracts import DS
+
+
+@dataclass(frozen=True)
+class FailedExpectation:
+    """An expectation that did not hold."""
+
+    dataset: str
+    detail: str
+    severity: str
+    unexpected: int
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How one dataset did against its expectations."""
+
+    dataset: str
+    rows: int
+    passed: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate of a surface. `before` is its value on the night before; `detail` has examples where it did not hold."""
+
+    surface: str
+    gate: str
+    value: float
+    bound: str
+    passed: bool
+    detail: str
+    before: float | None
+
+
+def audits(rows: pa.Table) -> list[Audit]:
+    """Passed and failed expectations by dataset."""
+    found = []
+    for dataset in sorted(rows["dataset"].unique().to_pylist()):
+        mine = rows.filter(pc.equal(rows["dataset"], dataset))
+        passed = pc.sum(mine["passed"].cast(pa.int64())).as_py()
+        found.append(Audit(dataset, pc.max(mine["checked"]).as_py(), passed, mine.num_rows - passed))
+    return found
+
+
+def failed_expectations(rows: pa.Table) -> list[FailedExpectation]:
+    """The expectations that did not hold, the worst first."""
+    failed = rows.filter(pc.invert(rows["passed"])).to_pylist()
+    failed.sort(key=lambda row: (-row["unexpected"], row["dataset"], row["detail"]))
+    return [FailedExpectation(row["dataset"], row["detail"], row["severity"], row["unexpected"]) for row in failed]
+
+
+def gates(rows: pa.Table, ds: str) -> list[Gate]:
+    """The gates of day `ds`, each beside its value on the newest earlier day among `rows`."""
+    before = {(row["surface"], row["gate"]): row["value"] for row in _newest_before(rows, ds).to_pylist()}
+    tonight = rows.filter(pc.equal(rows[DS], ds)).to_pylist()
+    return [
+        Gate(
+            surface=row["surface"],
+            gate=row["gate"],
+            value=row["value"],
+            bound=row["bound"],
+            passed=row["passed"],
+            detail=row["detail"],
+            before=before.get((row["surface"], row["gate"])),
+        )
+        for row in tonight
+    ]
+
+
+def night_before(rows: pa.Table, ds: str) -> str | None:
+    """The newest day before `ds` that the gates judged."""
+    day: str | None = pc.max(rows.filter(pc.less(rows[DS], ds))[DS]).as_py()
+    return day
+
+
+def _newest_before(rows: pa.Table, ds: str) -> pa.Table:
+    day = night_before(rows, ds)
+    return rows.filter(pc.equal(rows[DS], day)) if day else rows.slice(0, 0)

@@ -1,0 +1,131 @@
+"""Reads what a night left behind and turns it into the numbers of its report. What is not there is left out, never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from daybreak.clock import days_before
+from daybreak.contracts import DS
+from daybreak.datasets import AUDITS, DELIVERIES, EVENTS, GATES, LANDINGS, QUARANTINE
+from daybreak.errors import ReleaseError
+from daybreak.lineage import RunRecord
+from daybreak.step_io import StepIO
+from validation.report import checks, landing
+from validation.report.checks import Audit, FailedExpectation, Gate
+from validation.report.landing import Account, ChangedDay, EventDays, RefusedDays
+from validation.report.refusals import Refusal, refusals
+from validation.report.runs import TimeLine, latest_of_each_step, time_line
+from validation.report.shelf_parts import ShelfPart, candidate_counts, shelf_parts
+from validation.report.verdict import Live, Verdict, judge
+
+GATE_MEMORY_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What landed and what was refused. Without `accounts` the night did not land; what it refused is there all the same."""
+
+    accounts: tuple[Account, ...]
+    total: Account
+    changed: tuple[ChangedDay, ...]
+    events: EventDays
+    refused: RefusedDays
+    refusals: tuple[Refusal, ...]
+    refused_rows: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was checked. `gates_before` is the night whose values stand beside the gates'."""
+
+    audits: tuple[Audit, ...]
+    failed: tuple[FailedExpectation, ...]
+    gates: tuple[Gate, ...]
+    gates_before: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a night's page shows."""
+
+    ds: str
+    verdict: Verdict
+    landed: Landed
+    checked: Checked
+    runs: tuple[RunRecord, ...]
+    times: TimeLine
+    candidates: Mapping[str, int]
+    shelves: tuple[ShelfPart, ...]
+
+    @property
+    def lists(self) -> int:
+        return sum(part.shelf.lists for part in self.shelves)
+
+    @property
+    def seconds(self) -> float:
+        """The time of the steps that count: the last run of each."""
+        return sum(run.seconds for run in latest_of_each_step(self.runs))
+
+
+def gather(io: StepIO, *, days: int, samples: int) -> Report:
+    """The report of a night. `days` is how far back the plots look, `samples` how many queries of a surface are shown."""
+    runs = [run for run in io.lineage.runs_of(io.ds) if run.step != "validation.report"]
+    shelves = shelf_parts(io, samples=samples, days=days)
+    return Report(
+        ds=io.ds,
+        verdict=judge(io.ds, runs, _live(io), _to_try(shelves)),
+        landed=_landed(io, landing.last_days(io.ds, days)),
+        checked=_checked(io),
+        runs=tuple(runs),
+        times=time_line(runs),
+        candidates=candidate_counts(io),
+        shelves=tuple(shelves),
+    )
+
+
+def _landed(io: StepIO, days: Sequence[str]) -> Landed:
+    deliveries = io.read(DELIVERIES, since=days[0])
+    accounts = landing.accounts(deliveries.filter(pc.equal(deliveries[DS], io.ds)))
+    quarantine = io.read(QUARANTINE, since=io.ds)
+    landings = io.read(LANDINGS, since=io.ds)
+    types = (io.read(EVENTS, since=day, until=day, columns=["event_type"])["event_type"] for day in days)
+    return Landed(
+        accounts=tuple(accounts),
+        total=landing.total(accounts),
+        changed=tuple(landing.changed_days(landings, io.ds)),
+        events=landing.event_days(days, types),
+        refused=landing.refused_days(days, deliveries),
+        refusals=tuple(refusals(quarantine, {account.dataset: account.rows_in for account in accounts})),
+        refused_rows=quarantine.num_rows,
+    )
+
+
+def _checked(io: StepIO) -> Checked:
+    audits = io.read(AUDITS, since=io.ds)
+    gates = io.read(GATES, since=days_before(io.ds, GATE_MEMORY_DAYS))
+    return Checked(
+        audits=tuple(checks.audits(audits)),
+        failed=tuple(checks.failed_expectations(audits)),
+        gates=tuple(checks.gates(gates, io.ds)),
+        gates_before=checks.night_before(gates, io.ds),
+    )
+
+
+def _live(io: StepIO) -> Live:
+    """What is live, told even where the pointer or the release it names cannot be read."""
+    store = io.releases()
+    try:
+        pointer = store.pointer()
+        if pointer is None:
+            return Live()
+        manifest = store.open(pointer.release, verify=False).manifest
+    except ReleaseError as error:
+        return Live(problem=str(error))
+    return Live(pointer.release, manifest.model, manifest.ds, pointer.pinned)
+
+
+def _to_try(shelves: Sequence[ShelfPart]) -> tuple[str, str] | None:
+    return next(((part.shelf.surface, part.samples[0].query_id) for part in shelves if part.samples), None)

@@ -1,0 +1,93 @@
+"""The lists of a night, surface by surface: their statistics and a few of them to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daybreak.contracts import DS
+from daybreak.datasets import COOCCURRENCE, EVENTS, ITEMS, LISTS, POPULARITY, TRENDING, USERS
+from daybreak.errors import SettingsError
+from daybreak.step_io import StepIO
+from daybreak.surfaces import Entity, Surface, load_surfaces
+from validation.report.catalogue import COLUMNS, Catalogue, catalogue
+from validation.report.landing import last_days
+from validation.report.samples import Sample, choose, last_done, samples
+from validation.report.shelves import Shelf, shelf
+
+LIST_COLUMNS = ("surface", "query_id", "rank", "candidate_id", "score", "source")
+EVENT_COLUMNS = ("user_id", "item_id", "event_type", "event_ts")
+USER_COLUMNS = ("country", "device", "segment")
+
+
+@dataclass(frozen=True)
+class ShelfPart:
+    """One surface on the page. `query` is who or what its lists are for, empty where `surfaces.yaml` does not tell."""
+
+    shelf: Shelf
+    query: str
+    samples: tuple[Sample, ...]
+
+
+def shelf_parts(io: StepIO, *, samples: int, days: int) -> list[ShelfPart]:
+    """Every surface that has lists on this night."""
+    lists = io.read(LISTS, since=io.ds, columns=LIST_COLUMNS)
+    if not lists.num_rows:
+        return []
+    popularity = io.read(POPULARITY, since=io.ds, columns=["item_id", "score", "events"])
+    items = catalogue(io.read(ITEMS, columns=COLUMNS), popularity["item_id"], io.ds)
+    surfaces = _surfaces(io)
+    parts = []
+    for name in _in_declared_order(lists, surfaces):
+        mine = lists.filter(pc.equal(lists["surface"], name))
+        query = surfaces[name].query if name in surfaces else None
+        shown = _samples(io, mine, items, query, count=samples, days=days)
+        parts.append(ShelfPart(shelf(name, mine, items, popularity), query.value if query else "", tuple(shown)))
+    return parts
+
+
+def candidate_counts(io: StepIO) -> dict[str, int]:
+    """Rows that each candidate table has for this night."""
+    rows = {table.short_name: io.days(table).get(io.ds) for table in (POPULARITY, TRENDING, COOCCURRENCE)}
+    return {name: count for name, count in rows.items() if count}
+
+
+def _surfaces(io: StepIO) -> dict[str, Surface]:
+    """The declared surfaces; none where the file is wrong, because that stopped the night and is its verdict already."""
+    try:
+        return load_surfaces(io.settings.surfaces)
+    except SettingsError:
+        return {}
+
+
+def _in_declared_order(lists: pa.Table, surfaces: dict[str, Surface]) -> list[str]:
+    there = sorted(lists["surface"].unique().to_pylist())
+    return [name for name in surfaces if name in there] + [name for name in there if name not in surfaces]
+
+
+def _samples(
+    io: StepIO, lists: pa.Table, items: Catalogue, query: Entity | None, *, count: int, days: int
+) -> list[Sample]:
+    chosen = choose(lists, count, io.seed)
+    if query is Entity.USER:
+        return samples(chosen, lists, items, _about_users(io, chosen), last_done(chosen, _event_days(io, days)))
+    if query is Entity.ITEM:
+        named = items.named(pa.array(chosen, pa.string()))
+        return samples(chosen, lists, items, {i: (item.title, item.category) for i, item in named.items()}, None)
+    return samples(chosen, lists, items, {}, None)
+
+
+def _event_days(io: StepIO, days: int) -> Iterator[pa.Table]:
+    for day in reversed(last_days(io.ds, days)):
+        yield io.read(EVENTS, since=day, until=day, columns=EVENT_COLUMNS)
+
+
+def _about_users(io: StepIO, users: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What is known of these users, from their newest state."""
+    states = io.read(USERS, columns=["user_id", "updated_ts", *USER_COLUMNS, DS])
+    mine = states.filter(pc.is_in(states["user_id"], value_set=pa.array(users, pa.string())))
+    ordered = mine.sort_by([("updated_ts", "ascending"), (DS, "ascending")]).to_pylist()
+    return {row["user_id"]: tuple(row[name] for name in USER_COLUMNS if row[name]) for row in ordered}

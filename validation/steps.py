@@ -1,0 +1,33 @@
+"""The steps that check and report, declared."""
+
+from __future__ import annotations
+
+from daybreak.datasets import (
+    AUDITS,
+    COOCCURRENCE,
+    DELIVERED,
+    DELIVERIES,
+    GATES,
+    LANDINGS,
+    LISTS,
+    POPULARITY,
+    QUARANTINE,
+    TRENDING,
+)
+from daybreak.steps import StepSpec
+
+STEPS = (
+    StepSpec(
+        "validation.audit",
+        target="validation.audit:run",
+        config="validation.audit:AuditConfig",
+        reads=(*DELIVERED, DELIVERIES),
+        writes=(AUDITS,),
+    ),
+    StepSpec(
+        "validation.report",
+        target="validation.report.step:run",
+        config="validation.report.step:ReportConfig",
+        reads=(*DELIVERED, QUARANTINE, LANDINGS, DELIVERIES, AUDITS, POPULARITY, TRENDING, COOCCURRENCE, LISTS, GATES),
+    ),
+)
