@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -24,7 +24,7 @@ TARGET = 300_000
 DAY = 10
 
 
-def measure(users: int, rounds: int) -> dict[str, float]:
+def measure(users: int, rounds: int) -> dict[str, Any]:
     """Simulates a day's events file some times, after one to warm up, by the processor time of this process."""
     world = World(seed=1, users=users, items=max(1_000, users // 20), events_per_day=25 * users)
     rates, shares = [], []
@@ -36,11 +36,17 @@ def measure(users: int, rounds: int) -> dict[str, float]:
             seconds = time.process_time() - began
             rates.append(events / seconds)
             shares.append(_compression_seconds(world) / seconds)
+    rate, share = round(statistics.median(rates)), round(statistics.median(shares), 3)
     return {
         "events": events,
-        "events_per_second_per_core": round(statistics.median(rates)),
+        "events_per_second_per_core": rate,
         "target": TARGET,
-        "share_of_time_in_gzip": round(statistics.median(shares), 3),
+        "share_of_time_in_gzip": share,
+        "rows": [
+            {"what": f"events simulated a second and core ({events:,} a day)", "value": f"{rate:,}"},
+            {"what": "as a multiple of the target", "value": f"{rate / TARGET:.2f}"},
+            {"what": "share of the time that gzip alone takes", "value": f"{share:.0%}"},
+        ],
     }
 
 
@@ -63,7 +69,7 @@ def _compression_seconds(world: World) -> float:
     return total
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=30_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -73,12 +79,9 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:
-        print(
-            f"simulate: {result['events_per_second_per_core']:,} events/s a core over {result['events']:,} events "
-            f"(target {TARGET:,}); gzip alone is {result['share_of_time_in_gzip']:.0%} of the time"
-        )
-    return 0 if result["events_per_second_per_core"] >= TARGET else 1
+        for row in result["rows"]:
+            print(f"{row['what']:<58} {row['value']:>14}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CHUNK = 1 << 20
+LEFTOVER = ".tmp"
 
 
 def fsync_dir(path: Path) -> None:
@@ -31,7 +32,7 @@ def fsync_file(path: Path) -> None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces `path` in one step: write beside it, fsync, rename, fsync of the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}{LEFTOVER}")
     try:
         with beside.open("wb") as file:
             file.write(content)
@@ -42,6 +43,24 @@ def write_atomically(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
         raise
     fsync_dir(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what writers that died in `write_atomically` left in a folder and in the folders directly in it."""
+    for path in [*folder.glob(f".*{LEFTOVER}"), *folder.glob(f"*/.*{LEFTOVER}")]:
+        if not is_alive(int(path.name.removesuffix(LEFTOVER).rsplit(".", 1)[-1])):
+            path.unlink(missing_ok=True)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that id runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def sha256_of(path: Path) -> str:

@@ -13,6 +13,7 @@ a day replaces what the first one landed, by the same rules and to the same rows
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from daybreak.clock import days_before
 from daybreak.contracts import DS, LANDED_DS, Dataset
 from daybreak.datasets import DELIVERED, DELIVERIES, LANDINGS, LATE_DAYS, QUARANTINE
 from daybreak.errors import DaybreakError, DeliveryError
+from daybreak.lake.schemas import full_schema
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from jobs.landing.delivery import delivered_days, explain_unreadable, files_of
@@ -114,17 +116,8 @@ def _commit_quarantine(
         for dataset, split in splits.items()
         if any(account.quarantined for account in accounts[dataset].values())
     ]
-    if frames:
-        rows = frames[0]
-        for frame in frames[1:]:
-            rows = rows.unionByName(frame)
-        io.write(QUARANTINE, rows, days=days)
-    else:
-        io.write(
-            QUARANTINE,
-            pa.table({name: pa.array([], pa.string()) for name in (*QUARANTINE.column_names, DS)}),
-            days=days,
-        )
+    rows = functools.reduce(DataFrame.unionByName, frames) if frames else full_schema(QUARANTINE).empty_table()
+    io.write(QUARANTINE, rows, days=days)
 
 
 def _commit_ledgers(io: StepIO, accounts: dict[Dataset, dict[str, Account]], days: list[str]) -> None:

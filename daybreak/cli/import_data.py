@@ -84,7 +84,8 @@ def _print_summary(summary: ImportSummary) -> None:
     console.print(table)
     console.print(f"{summary.users:,} users, {summary.items:,} items", soft_wrap=True)
     console.print(
-        f"day folders: {summary.new_days:,} new, {summary.unchanged_days:,} unchanged, {summary.replaced_days:,} replaced"
+        f"day folders: {summary.new_days:,} new, {summary.unchanged_days:,} unchanged, "
+        f"{summary.replaced_days:,} replaced"
     )
     for path, encoding in summary.encodings.items():
         if encoding != "utf-8":

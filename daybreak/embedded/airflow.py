@@ -14,10 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from daybreak.embedded.airflow_api import BAD_REQUEST, CONFLICT, NOT_FOUND, AirflowApi, ApiError, RunState
+from daybreak.embedded.airflow_api import CONFLICT, AirflowApi, ApiError, RunState
 from daybreak.embedded.airflow_settings import ADMIN, environment, prepare_home, read_secrets
 from daybreak.embedded.guardian import watch_over
 from daybreak.embedded.ports import free_port
@@ -100,7 +101,6 @@ class Airflow:
                 server = Server(name, self._program(*arguments), self._log(name), patience_s=patience_s)
                 self.sessions.start(server, self._environment)
         self._read_dags_when_changed()
-        self._wait_until_up()
         return True
 
     def stop(self, hurry: bool = False) -> None:
@@ -129,8 +129,6 @@ class Airflow:
             try:
                 self.api.trigger(NIGHTLY, f"{prefix}{number}", {"run_date": ds})
             except ApiError as refusal:
-                if refusal.status in (NOT_FOUND, BAD_REQUEST):
-                    raise NightError(self._why_no_dag()) from refusal
                 if refusal.status != CONFLICT:
                     raise
             else:
@@ -202,9 +200,17 @@ class Airflow:
 
     def _read_dags_when_changed(self) -> None:
         stamp = f"{_airflow_version()} {self.postgres.identity()} {_digest(self._settings.dags)}"
-        if self._stamped("dags", stamp):
+        changed = not self._stamped("dags", stamp)
+        began = datetime.now(UTC)
+        if changed:
+            self._run_once("reserialize", "dags", "reserialize")
+        self._wait_until_up()
+        if not changed:
             return
-        self._run_once("reserialize", "dags", "reserialize")
+        read = self.api.last_read(NIGHTLY)
+        if read is None or read < began:
+            problems = "; ".join(self.api.import_errors()) or "no file there makes it"
+            raise NightError(f"{self._settings.dags} holds no working DAG called '{NIGHTLY}': {problems}")
         self._stamp("dags", stamp)
 
     def _run_once(self, name: str, *arguments: str) -> None:
@@ -226,11 +232,6 @@ class Airflow:
                     f"Airflow did not answer at {self.url} within {START_S:.0f} s; see {self._log('api-server')}"
                 )
             time.sleep(POLL_S)
-
-    def _why_no_dag(self) -> str:
-        self._stamp("dags", "")
-        problems = "; ".join(self.api.import_errors()) or "no file there makes it"
-        return f"{self._settings.dags} holds no working DAG called '{NIGHTLY}': {problems}"
 
     def _log(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"

@@ -13,7 +13,7 @@ from typing import Any
 from daybreak.errors import NightError
 
 TIMEOUT_S = 60.0
-BAD_REQUEST, UNAUTHORIZED, NOT_FOUND, CONFLICT = 400, 401, 404, 409
+UNAUTHORIZED, NOT_FOUND, CONFLICT = 401, 404, 409
 FINISHED = ("success", "failed")
 
 
@@ -65,6 +65,15 @@ class AirflowApi:
         except (OSError, ApiError, ValueError):
             return False
         return bool(health["metadatabase"]["status"] == "healthy")
+
+    def last_read(self, dag_id: str) -> datetime | None:
+        """When the DAG was last read from its file without an error; None when it never was."""
+        try:
+            return datetime.fromisoformat(self._call("GET", f"/dags/{dag_id}")["last_parsed_time"])
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
 
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, str]) -> None:
         """Queues a run that has no logical date, only its conf."""

@@ -21,7 +21,7 @@ SECRETS = "secrets.json"
 TASKS_AT_ONCE = 2
 UNWANTED = ("PYTHONDONTWRITEBYTECODE", "AIRFLOW_CONFIG")
 # Airflow builds thousands of small objects before it serves; fewer garbage collections take a fifth off its start.
-LOCAL_SETTINGS = "import gc\n\ngc.set_threshold(100_000, 50, 100)\n"
+LOCAL_SETTINGS = "import gc\n\ngc.set_threshold(50_000, 10, 10)\n"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from daybreak.importing.batches import Batch
-from daybreak.importing.json_lines import FLOAT, as_text
+from daybreak.importing.json_lines import as_numbers, as_text
 from daybreak.importing.timestamps import ISO, is_timestamp_format
 
 
@@ -85,8 +85,7 @@ Rule = ColumnRule | ComputedColumn
 
 def _scaled(text: pa.Array, scale: float) -> pa.Array:
     """Numbers multiplied; what is no number stays, for landing to refuse."""
-    numbers = pc.if_else(pc.match_substring_regex(text, FLOAT), text, pa.scalar(None, pa.string())).cast(pa.float64())
-    return pc.coalesce(pc.multiply(numbers, scale).cast(pa.string()), text)
+    return pc.coalesce(pc.multiply(as_numbers(text), scale).cast(pa.string()), text)
 
 
 def _named_alone(given: Any) -> Any:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from daybreak.contracts import ColumnType, Dataset
 from daybreak.errors import InputError
-from daybreak.importing.batches import Batch
+from daybreak.importing.batches import Batch, require_columns
 from daybreak.importing.column_rules import ColumnRule
 from daybreak.importing.json_lines import as_text, json_lines
 from daybreak.importing.row_filters import rows_wanted
@@ -34,11 +34,14 @@ class DeliveryRows:
 
 def delivery_rows(source: Source, skip_unplaceable: bool) -> Iterator[DeliveryRows]:
     """All rows of a source, in the order of its files. A row without a time stops the import, or is skipped."""
+    seen: dict[str, None] = {}
     for file in source.files:
-        for batch in file.batches(source.columns):
+        for batch in file.batches(source.columns, seen):
             kept = rows_wanted(batch, source.where)
             if len(kept.rows):
                 yield _convert(source, kept, skip_unplaceable)
+    if seen and all(file.kind == "jsonl" for file in source.files):
+        require_columns(source.files[0].path, source.columns, seen)
 
 
 def _convert(source: Source, batch: Batch, skip_unplaceable: bool) -> DeliveryRows:

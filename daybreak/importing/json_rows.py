@@ -12,16 +12,16 @@ from typing import Any
 import pyarrow as pa
 
 from daybreak.errors import InputError
-from daybreak.importing.batches import Batch, require_columns
+from daybreak.importing.batches import Batch
 from daybreak.importing.text_files import opened, start_of
 
 LINES = 50_000
 
 
-def read_json_lines(path: Path, encoding: str, wanted: Sequence[str]) -> Iterator[Batch]:
-    """The wanted columns of a file, in batches; a column must occur in some row, and is null where it does not."""
+def read_json_lines(path: Path, encoding: str, wanted: Sequence[str], seen: dict[str, None]) -> Iterator[Batch]:
+    """The wanted columns of a file, in batches, null where a row leaves one out. Every column that occurs is noted in
+    `seen`: whether a wanted one is there can only be told when all files are read."""
     start_of(path, 1)
-    seen: dict[str, None] = {}
     rows_before = 0
     with opened(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig" if encoding == "utf-8" else encoding)
@@ -34,8 +34,6 @@ def read_json_lines(path: Path, encoding: str, wanted: Sequence[str]) -> Iterato
             columns = {name: _column(path, name, records) for name in wanted}
             yield Batch.of(path, rows_before, len(records), columns)
             rows_before += len(records)
-    if rows_before:
-        require_columns(path, wanted, seen)
 
 
 def _record(path: Path, row: int, line: str) -> dict[str, Any]:

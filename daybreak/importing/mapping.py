@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
@@ -18,7 +18,7 @@ from daybreak.datasets import DELIVERED
 from daybreak.errors import InputError
 from daybreak.importing.column_rules import ColumnRule, GivenColumn
 from daybreak.importing.row_filters import GivenWanted
-from daybreak.importing.source_files import FileForm, FileKind, SourceFile, files_matching, look_into
+from daybreak.importing.source_files import FileForm, SourceFile, files_matching, look_into
 from daybreak.importing.sources import ImportPlan, Source
 
 DERIVED = {"event_id": None, "updated_ts": None, "status": ColumnRule(value="active")}
@@ -72,7 +72,7 @@ def load_mapping(mapping: Path, data: Path) -> ImportPlan:
 
 
 def _source(dataset: Dataset, section: Section, mapping: Path, data: Path) -> Source:
-    kind = None if section.format == "auto" else cast(FileKind, section.format)
+    kind = None if section.format == "auto" else section.format
     form = FileForm(kind, section.encoding, section.separator, section.header)
     files = tuple(look_into(path, form) for path in _files(dataset, section, mapping, data))
     return Source(dataset, files, dict(section.rules()), _nulls(section, files), section.where)

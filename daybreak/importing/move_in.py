@@ -1,9 +1,8 @@
 """Moves a finished import into the landing, whole or not at all.
 
-The import is written into a folder beside the landing. What is moved, and whether something lay there before, is written
-down first; so an import that dies while moving is undone by the next one, and until a folder is moved the landing has
-what it had. Days that are already there with the same bytes are left alone; days with other content are refused, or set
-aside until all is moved.
+The import is written into a folder beside the landing, and what is to be moved is written down first; so an import
+that dies while moving is undone by the next one. Days that are already there with the same bytes are left alone; days
+with other content are refused, or set aside until all is moved.
 """
 
 from __future__ import annotations
@@ -58,8 +57,8 @@ def move_in(staging: Path, landing: Path, replace: bool) -> Moved:
     there = [day for day in days if day not in set(unchanged) and _holds_files(landing / day)]
     if there and not replace:
         raise InputError(
-            f"{len(there)} of {len(days)} imported days are already in {landing} with other content, such as {there[0]}; "
-            "nothing was changed: pass --replace to put the imported ones in their place"
+            f"{len(there)} of {len(days)} imported days are already in {landing} with other content, such as "
+            f"{there[0]}; nothing was changed: pass --replace to put the imported ones in their place"
         )
     for day in unchanged:
         shutil.rmtree(staging / NEW / day)

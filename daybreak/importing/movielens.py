@@ -1,7 +1,7 @@
 """The MovieLens folders: which files tell one from another, and what their columns become.
 
-Every rating becomes an event of type `rating` at the time it was given, on MovieLens' own scale. Films and people have no
-time of their own, so they are delivered on the first day of the ratings.
+Every rating becomes an event of type `rating` at the time it was given, on MovieLens' own scale. Films and people have
+no time of their own, so they are delivered on the first day of the ratings.
 """
 
 from __future__ import annotations

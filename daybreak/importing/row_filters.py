@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from daybreak.importing.batches import Batch
-from daybreak.importing.json_lines import FLOAT, as_text
+from daybreak.importing.json_lines import as_numbers, as_text
 
 
 class Wanted(BaseModel):
@@ -34,9 +34,7 @@ class Wanted(BaseModel):
         if self.any_of is not None:
             keep = pc.and_(keep, pc.is_in(text, pa.array(self.any_of, pa.string())))
         if self.at_least is not None or self.at_most is not None:
-            is_number = pc.match_substring_regex(text, FLOAT)
-            number = pc.if_else(is_number, pc.utf8_trim_whitespace(text), pa.scalar(None, pa.string()))
-            number = number.cast(pa.float64())
+            number = as_numbers(text)
             if self.at_least is not None:
                 keep = pc.and_(keep, pc.fill_null(pc.greater_equal(number, self.at_least), False))
             if self.at_most is not None:

@@ -39,12 +39,12 @@ class SourceFile:
     encoding: str | None
     form: FileForm
 
-    def batches(self, wanted: Sequence[str]) -> Iterator[Batch]:
-        """The wanted columns, in batches."""
+    def batches(self, wanted: Sequence[str], seen: dict[str, None]) -> Iterator[Batch]:
+        """The wanted columns, in batches. A file with a header must have them all; JSON lines tell theirs in `seen`."""
         if self.kind == "parquet" or self.encoding is None:
             return read_parquet(self.path, wanted)
         if self.kind == "jsonl":
-            return read_json_lines(self.path, self.encoding, wanted)
+            return read_json_lines(self.path, self.encoding, wanted, seen)
         form = CsvForm(self.encoding, self.form.separator, self.form.header, self.form.quoted)
         return read_csv(self.path, form, wanted)
 

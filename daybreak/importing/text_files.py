@@ -1,4 +1,4 @@
-"""Opening what was given: plain or gzip, in whatever encoding it is written, with one sentence when it cannot be read."""
+"""Opening what was given: plain or gzip, in whatever encoding, with one sentence when it cannot be read."""
 
 from __future__ import annotations
 

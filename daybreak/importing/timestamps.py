@@ -16,8 +16,8 @@ LAST_MOMENT = 253_402_300_799_999_999
 
 ISO_SHAPE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$"
 ZONED = r":.*(Z|[+-]\d{2}(:?\d{2})?)$"
-WHOLE_NUMBER = r"^[+-]?\d{1,18}$"
-DECIMAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+WHOLE_NUMBER = r"^-?\d{1,18}$"
+DECIMAL = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def is_timestamp_format(how: str) -> bool:
@@ -44,12 +44,15 @@ def write_timestamps(moments: pa.Array) -> pa.Array:
 
 def write_days(day_numbers: list[int]) -> list[str]:
     """Days since 1970 as text, `2026-11-20`."""
-    return pa.array(day_numbers, pa.int32()).cast(pa.date32()).cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
+    return pa.array(day_numbers, pa.int32()).cast(pa.date32()).cast(pa.string()).to_pylist()
 
 
 def _from_epoch(text: pa.Array, microseconds: int) -> pa.Array:
     """Whole numbers exactly, fractions to the nearest microsecond."""
-    whole = _where(text, pc.match_substring_regex(text, WHOLE_NUMBER)).cast(pa.int64())
+    try:
+        whole = text.cast(pa.int64())
+    except pa.ArrowInvalid:
+        whole = _where(text, pc.match_substring_regex(text, WHOLE_NUMBER)).cast(pa.int64())
     bound = LAST_MOMENT // microseconds
     whole = _where(whole, pc.less_equal(pc.abs(whole), bound))
     exact = pc.multiply(whole, microseconds)

@@ -17,6 +17,9 @@ from daybreak.contracts import Dataset
 from daybreak.errors import LakeError, StaleAttempt
 from daybreak.lake.attempts import Attempt
 from daybreak.lake.schemas import full_schema
+from daybreak.lake.storage import Storage
+
+MOST_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,11 @@ class DataFile:
 class Log:
     """The versions of one table."""
 
-    def __init__(self, dataset: Dataset, url: str, options: dict[str, str]) -> None:
+    def __init__(self, dataset: Dataset, storage: Storage) -> None:
         self._dataset = dataset
-        self._url = url
-        self._options = options
+        self._storage = storage
+        self._url = storage.location(dataset.name)
+        self._options = storage.options
 
     def version(self) -> int | None:
         """The newest version; None before the first commit."""
@@ -55,20 +59,27 @@ class Log:
             )
         return sorted(files, key=lambda file: file.path)
 
-    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+    def history(self) -> list[dict[str, Any]]:
         """What each commit said of itself, the newest first."""
         table = self._open()
-        return table.history(limit) if table else []
+        return table.history() if table else []
 
     def committed_token(self, day: str) -> int | None:
         """The attempt that committed the day last; None where none did."""
         table = self._open()
         return self._token(table, day) if table else None
 
-    def refuse_if_stale(self, attempt: Attempt, days: Sequence[str]) -> None:
-        """Raises where a newer attempt has committed one of the days."""
+    def refuse_if_stale(self, attempt: Attempt, days: Sequence[str]) -> int:
+        """The newest version, 0 before the first; raises where a newer attempt has committed one of the days."""
+        table = self._open()
+        if table is None:
+            return 0
+        self._refuse_if_stale(table, attempt, days)
+        return table.version()
+
+    def _refuse_if_stale(self, table: DeltaTable, attempt: Attempt, days: Sequence[str]) -> None:
         for day in days:
-            committed = self.committed_token(day)
+            committed = self._token(table, day)
             if committed is not None and committed > attempt.token:
                 raise StaleAttempt(
                     f"{self._dataset.name} of {day}: attempt {attempt.token} of {attempt.work} withdraws,"
@@ -76,9 +87,23 @@ class Log:
                 )
 
     def commit(self, files: Sequence[DataFile], attempt: Attempt, days: Sequence[str], notes: Mapping[str, Any]) -> int:
-        """One version in which `days` hold exactly `files`."""
+        """One version in which `days` hold exactly `files`. Where an older attempt commits at the same moment, this
+        one commits after it."""
+        for _ in range(MOST_TRIES):
+            version = self._try_to_commit(files, attempt, days, notes)
+            if version is not None:
+                return version
+        raise LakeError(
+            f"{self._dataset.name} of {', '.join(days)}: others committed at the same moment {MOST_TRIES} times;"
+            " run the step again"
+        )
+
+    def _try_to_commit(
+        self, files: Sequence[DataFile], attempt: Attempt, days: Sequence[str], notes: Mapping[str, Any]
+    ) -> int | None:
+        """The version it made; None where another commit of these days came between."""
         table = self._open() or self._create()
-        self.refuse_if_stale(attempt, days)
+        self._refuse_if_stale(table, attempt, days)
         column = self._dataset.replaced_by
         adds = [
             AddAction(file.path, file.bytes, file.partition, 0, True, json.dumps({"numRecords": file.rows}))
@@ -97,23 +122,29 @@ class Log:
                     custom_metadata={**{name: _as_text(note) for name, note in notes.items()}, **signature},
                 ),
             )
-        except CommitFailedError as error:
-            self.refuse_if_stale(attempt, days)
-            raise StaleAttempt(
-                f"{self._dataset.name} of {', '.join(days)}: another attempt committed at the same moment"
-                f" ({error}); run the step again"
-            ) from None
+        except CommitFailedError:
+            return None
         except (DeltaError, OSError) as error:
             raise LakeError(f"{self._dataset.name} of {', '.join(days)} could not be committed: {error}") from None
         return self._version_signed(signature, table.version())
 
     def _version_signed(self, signature: dict[str, str], read_version: int) -> int:
         """The version this commit made, also when others committed in between."""
-        newest = self.version() or 0
-        for commit in self.history(max(newest - read_version, 0) + 1):
-            if all(commit.get(name) == value for name, value in signature.items()):
-                return int(commit["version"])
+        version = read_version
+        while (said := self._said_by(version + 1)) is not None:
+            version += 1
+            if all(said.get(name) == value for name, value in signature.items()):
+                return version
         raise LakeError(f"{self._dataset.name}: the commit of {signature} is not in the table's history")
+
+    def _said_by(self, version: int) -> dict[str, Any] | None:
+        """What the commit of a version says of itself; None where there is no such version yet."""
+        try:
+            lines = self._storage.read(f"{self._dataset.name}/_delta_log/{version:020}.json").splitlines()
+        except FileNotFoundError:
+            return None
+        actions = [json.loads(line) for line in lines]
+        return next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
 
     def vacuum(self, pinned_versions: Sequence[int], retention_hours: int) -> list[str]:
         """Removes data files that neither the newest version, nor a pinned one, nor a recent one names."""

@@ -89,6 +89,11 @@ class Storage:
             listing = obstore.list_with_delimiter(self._store, folder)
         return [str(meta["path"]).rsplit("/", 1)[-1] for meta in listing["objects"]]
 
+    def read(self, path: str) -> bytes:
+        """The content of a small file."""
+        with self._reached(path):
+            return bytes(obstore.get(self._store, path).bytes())
+
     def read_parquet(self, path: str, columns: list[str]) -> pa.Table:
         """Those of the columns that a data file holds."""
         if self.is_local:

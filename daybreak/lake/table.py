@@ -65,7 +65,7 @@ class Table:
         self._storage = storage
         self._scratch = scratch
         self._url = storage.location(dataset.name)
-        self._log = Log(dataset, self._url, storage.options)
+        self._log = Log(dataset, storage)
 
     def version(self) -> int | None:
         """The newest version; None before the first commit."""
@@ -140,7 +140,7 @@ class Table:
     ) -> Commit:
         """Replaces `days` (by default the attempt's own) in one commit, unless a newer attempt was first."""
         days = sorted(days or [attempt.ds])
-        self._log.refuse_if_stale(attempt, days)
+        newest = self._log.refuse_if_stale(attempt, days)
         staged = self._staging_folder(attempt)
         try:
             if isinstance(rows, pa.Table):
@@ -149,7 +149,7 @@ class Table:
                 from daybreak.lake.spark_tables import stage_spark
 
                 stage_spark(rows, self.dataset, days, staged)
-            files = move_in(staged, self.dataset, self._storage, attempt, days, after=self.version() or 0)
+            files = move_in(staged, self.dataset, self._storage, attempt, days, after=newest)
             version = self._log.commit(files, attempt, days, notes or {})
         finally:
             shutil.rmtree(staged, ignore_errors=True)

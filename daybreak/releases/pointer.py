@@ -9,6 +9,7 @@ from pathlib import Path
 from daybreak import clock
 from daybreak.errors import ReleaseError
 from daybreak.files import write_atomically
+from daybreak.releases.manifest import day_of
 
 HISTORY_LENGTH = 50
 
@@ -22,14 +23,14 @@ class Flip:
     action: str
     reason: str
     at: str
+    token: int = 0
 
 
 @dataclass(frozen=True)
 class Pointer:
-    """What is live. `token` is the attempt that published it; `pinned` means no night moves it."""
+    """What is live; `pinned` means no night moves it. Each flip tells which attempt made it."""
 
     release: str
-    token: int
     pinned: bool
     history: tuple[Flip, ...]
 
@@ -46,16 +47,19 @@ class Pointer:
         )
         return [release for release in dict.fromkeys(reversed(published[:until])) if release != self.release]
 
-    def flipped(self, release: str, action: str, reason: str, token: int | None = None) -> Pointer:
+    def newest_attempt_at(self, ds: str) -> int:
+        """The newest attempt that published a release of day `ds`; 0 where none did."""
+        return max((flip.token for flip in self.history if day_of(flip.release) == ds), default=0)
+
+    def flipped(self, release: str, action: str, reason: str, token: int = 0) -> Pointer:
         """The pointer after one more change."""
-        flip = Flip(self.sequence + 1, release, action, reason, clock.stamp())
-        token = self.token if token is None else token
-        return replace(self, release=release, token=token, history=(*self.history, flip)[-HISTORY_LENGTH:])
+        flip = Flip(self.sequence + 1, release, action, reason, clock.stamp(), token)
+        return replace(self, release=release, history=(*self.history, flip)[-HISTORY_LENGTH:])
 
     @classmethod
     def first(cls, release: str, reason: str, token: int) -> Pointer:
-        flip = Flip(1, release, "publish", reason, clock.stamp())
-        return cls(release=release, token=token, pinned=False, history=(flip,))
+        flip = Flip(1, release, "publish", reason, clock.stamp(), token)
+        return cls(release=release, pinned=False, history=(flip,))
 
     @classmethod
     def read(cls, path: Path) -> Pointer | None:
@@ -63,7 +67,7 @@ class Pointer:
         try:
             document = json.loads(path.read_bytes())
             history = tuple(Flip(**flip) for flip in document["history"])
-            return cls(document["release"], document["token"], document["pinned"], history)
+            return cls(document["release"], document["pinned"], history)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.errors import ReleaseError, StaleAttempt
-from daybreak.files import fsync_dir, fsync_file, locked, sha256_of, write_atomically
+from daybreak.files import fsync_dir, fsync_file, is_alive, locked, remove_leftovers, sha256_of, write_atomically
 from daybreak.releases.manifest import MANIFEST_FILE, FileEntry, Manifest, day_of
 from daybreak.releases.pointer import Pointer
 
@@ -30,6 +30,7 @@ POINTER_FILE = "CURRENT"
 DRAFT_PREFIX = ".draft-"
 TRASH_PREFIX = ".trash-"
 _numbers = itertools.count()
+_open_drafts: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,15 @@ class Release:
         """The results of its audit; None before it was audited."""
         try:
             document = json.loads((self.path / AUDIT_FILE).read_bytes())
+            if document["content_digest"] != self.manifest.content_digest:
+                return None
+            return [Check(**check) for check in document["checks"]]
         except FileNotFoundError:
             return None
-        if document["content_digest"] != self.manifest.content_digest:
-            return None
-        return [Check(**check) for check in document["checks"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ReleaseError(
+                f"the audit of release {self.id} cannot be read ({error}); run its publish step again"
+            ) from None
 
     @property
     def is_good(self) -> bool:
@@ -162,16 +167,18 @@ class ReleaseStore:
         The same content built again is the same release: the draft is dropped and the release that is there stays.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._sweep_drafts()
+        self._sweep()
         path = self.folder / f"{DRAFT_PREFIX}{os.getpid()}-{next(_numbers)}"
-        path.mkdir()
+        _open_drafts.add(path)
         try:
+            path.mkdir()
             draft = Draft(path, ds, model, tuple(surfaces), built_from)
             yield draft
             manifest = draft.finish()
             self._move_in(path, manifest)
         finally:
             shutil.rmtree(path, ignore_errors=True)
+            _open_drafts.discard(path)
 
     def _move_in(self, path: Path, manifest: Manifest) -> None:
         place = self.folder / manifest.release_id
@@ -205,9 +212,10 @@ class ReleaseStore:
     # Flipping
 
     def publish(self, release_id: str, *, reason: str, token: int = 0) -> Release:
-        """Makes an audited release live. A newer attempt at the same day that is live already keeps its place."""
-        release = self._good(release_id)
+        """Makes an audited release live. Where a newer attempt at the same day has published, the older one is
+        refused."""
         with locked(self.folder / ".lock"):
+            release = self._good(release_id)
             pointer = self.pointer()
             if pointer is None:
                 Pointer.first(release.id, reason, token).write(self.pointer_path)
@@ -216,12 +224,11 @@ class ReleaseStore:
                 raise ReleaseError(
                     f"{pointer.release} is pinned, so {release.id} was not published; `daybreak releases unpin` first"
                 )
-            if token and pointer.token > token and self._same_day(pointer.release, release):
-                raise StaleAttempt(
-                    f"{release.id} of attempt {token} was not published: attempt {pointer.token} already is"
-                )
+            newest = pointer.newest_attempt_at(release.manifest.ds)
+            if token and newest > token:
+                raise StaleAttempt(f"{release.id} of attempt {token} was not published: attempt {newest} already is")
             if pointer.release != release.id:
-                pointer.flipped(release.id, "publish", reason, token or None).write(self.pointer_path)
+                pointer.flipped(release.id, "publish", reason, token).write(self.pointer_path)
         return release
 
     def reason_to_wait(self, ds: str) -> str | None:
@@ -270,9 +277,6 @@ class ReleaseStore:
                 return self._good(release_id)
         raise ReleaseError(f"there is no good release before {pointer.release} to roll back to")
 
-    def _same_day(self, release_id: str, release: Release) -> bool:
-        return day_of(release_id) == release.manifest.ds
-
     # Cleaning up
 
     def collect(self, keep: int) -> list[str]:
@@ -281,14 +285,22 @@ class ReleaseStore:
             raise ReleaseError(f"clean-up must keep at least 2 releases, not {keep}")
         with locked(self.folder / ".lock"):
             pointer = self.pointer()
-            good = [release.id for release in self.finished() if release.is_good]
+            good = [name for name in sorted(self._ids(), reverse=True) if self._looks_good(name)]
             kept = set(good[:keep])
             if pointer:
                 kept |= {pointer.release, *[name for name in pointer.before_current if name in good][:1]}
             removed = sorted(set(self._ids()) - kept)
             for name in removed:
                 self._discard(self.folder / name)
+        self._sweep()
         return removed
+
+    def _looks_good(self, release_id: str) -> bool:
+        """Whether it can be read and passed its audit; the bytes of its files are not looked at."""
+        try:
+            return self.open(release_id, verify=False).is_good
+        except ReleaseError:
+            return False
 
     def _discard(self, path: Path) -> None:
         """Takes a release out of sight in one step, then deletes it."""
@@ -296,23 +308,10 @@ class ReleaseStore:
         path.rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
 
-    def _sweep_drafts(self) -> None:
+    def _sweep(self) -> None:
         """Removes what crashed writers of this machine left behind."""
-        for path in self.folder.iterdir():
-            if path.name.startswith(DRAFT_PREFIX):
-                pid = int(path.name.removeprefix(DRAFT_PREFIX).split("-")[0])
-                if pid == os.getpid() or _is_alive(pid):
-                    continue
-            elif not path.name.startswith(TRASH_PREFIX):
-                continue
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        for path in [*self.folder.glob(f"{DRAFT_PREFIX}*"), *self.folder.glob(f"{TRASH_PREFIX}*")]:
+            writer = int(path.name.rsplit("-", 2)[1])
+            if path not in _open_drafts and (writer == os.getpid() or not is_alive(writer)):
+                shutil.rmtree(path, ignore_errors=True)
+        remove_leftovers(self.folder)

@@ -77,7 +77,7 @@ class DayFile:
     def _put_in_place(self) -> None:
         """Moves the file to its place and removes what an earlier simulation, in the other form, has left there."""
         if self._written and "missing_file" not in self.faults:
-            os.replace(self._beside, self.path)
+            self._beside.replace(self.path)
         else:
             self._beside.unlink()
             self.path.unlink(missing_ok=True)

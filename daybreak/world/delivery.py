@@ -19,12 +19,13 @@ from daybreak.world.edges import edge_lines, edges_on
 from daybreak.world.event_lines import EventWriter
 from daybreak.world.happenings import happenings, with_extra_copies
 from daybreak.world.item_lines import changed_items, item_lines
+from daybreak.world.pace import pace_of
 from daybreak.world.parameters import World
 from daybreak.world.soiling import Dirt, Soiler, faults_on
 from daybreak.world.user_lines import changed_users, user_lines
-from daybreak.world.visits import EVENTS_PER_VISIT, delivered_on
+from daybreak.world.visits import delivered_on
 
-VISITS_A_CHUNK = 8_192
+EVENTS_A_CHUNK, MOST_USERS_A_CHUNK = 100_000, 65_536
 ROWS_A_CHUNK = 32_768
 LEDGERS = "days"
 
@@ -96,9 +97,9 @@ def deliver_day(world: World, offset: int, to: Destination, dirt: tuple[Dirt, ..
 
 
 def event_chunks(world: World, offset: int, ledger: Ledger) -> Iterator[bytes]:
-    """The events that the files of a day hold, as JSON lines, some thousand visits at a time; counted in `ledger`."""
-    visits_a_user = world.events_per_day / (EVENTS_PER_VISIT * world.users)
-    size = max(1, min(8 * VISITS_A_CHUNK, int(VISITS_A_CHUNK / visits_a_user)))
+    """The events in the files of a day, as JSON lines, about a hundred thousand at a time; counted in `ledger`."""
+    events_a_user = world.events_per_day / world.users
+    size = max(1, min(MOST_USERS_A_CHUNK, int(EVENTS_A_CHUNK / events_a_user)))
     for index in chunks(world.users_by(offset), size):
         yield b"".join(_event_texts(world, offset, index, ledger))
 
@@ -110,7 +111,7 @@ def chunks(count: int, size: int) -> Iterator[Ints]:
 
 
 def _event_texts(world: World, offset: int, index: Ints, ledger: Ledger) -> Iterator[bytes]:
-    for visits in delivered_on(world, index, offset):
+    for visits in delivered_on(world, index, offset, pace_of(world)):
         catalogue = catalogue_at(world, visits.offset)
         writer = EventWriter(world.day(visits.offset), visits, catalogue)
         for block in happenings(world, visits, catalogue):

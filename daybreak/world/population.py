@@ -18,7 +18,7 @@ LONGEST_MEMBERSHIP = 730
 LEAVE_WITHIN = 400
 CHANGE_WITHIN = 300
 FLATTEST_ACTIVITY = 0.05
-MEAN_ACTIVITY = 3.0445224377234230  # of 1 / (0.05 + u) for u uniform in [0, 1), which is ln 21
+LAST_SIGNUP_US = 23 * 3_600_000_000  # so that a first visit still fits into its day
 YOUNG, OLD = 0, len(SEGMENTS) - 1
 
 
@@ -83,13 +83,13 @@ def joined_offset(world: World, index: Ints) -> Ints:
 
 def signup_us(world: World, users: Users) -> Ints:
     """The moment each user joined, in microseconds since 1970."""
-    in_day = uniform(stream(world.seed, "signup time"), users.index) * DAY_US
+    in_day = uniform(stream(world.seed, "signup time"), users.index) * LAST_SIGNUP_US
     return world.start_us + users.joined * DAY_US + in_day.astype(np.int64)
 
 
 def activity(world: World, users: Users, offset: int) -> Floats:
-    """How often each user visits, relative to the mean of all; 0 for those who are not there."""
-    own = 1.0 / (FLATTEST_ACTIVITY + uniform(stream(world.seed, "activity"), users.index)) / MEAN_ACTIVITY
+    """How often each user visits, beside others; 0 for those who are not there."""
+    own = 1.0 / (FLATTEST_ACTIVITY + uniform(stream(world.seed, "activity"), users.index))
     shift = world.drifted("segment_shift", offset)
     own = np.where(users.segment == YOUNG, own * (1.0 + 3.0 * shift), own)
     own = np.where(users.segment == OLD, own / (1.0 + 2.0 * shift), own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,7 @@ def _good_row(world: World, offset: int, name: str, number: int) -> Row:
     """A purchase that keeps the contract, to be spoiled."""
     bits = [int(word) for word in words(stream(world.seed, "dirt", name, offset), number * 4 + np.arange(3))]
     day = world.day(offset)
-    moment = datetime(day.year, day.month, day.day) + timedelta(microseconds=bits[2] % 86_400_000_000)
+    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(microseconds=bits[2] % 86_400_000_000)
     row: dict[str, Any] = {
         "event_id": f"dirt-{day:%Y%m%d}-{name}-{number + 1}",
         "event_ts": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),

@@ -16,7 +16,6 @@ from daybreak.world.draws import Ints, Words, below, part, stream, uniform, word
 from daybreak.world.parameters import DAY_US, World
 from daybreak.world.population import Users, activity, signup_us, users_at
 
-EVENTS_PER_VISIT = 12.6
 LONGEST_VISIT_US = 2_100_000_000
 VISITS_A_DAY = 65_536
 # Monday to Sunday, with a mean of 1.
@@ -43,47 +42,64 @@ class Visits:
     again: bool
 
 
-def delivered_on(world: World, index: Ints, offset: int) -> list[Visits]:
-    """The visits of those users that the files of that day hold, by the day they happened on."""
+def delivered_on(world: World, index: Ints, offset: int, pace: float) -> list[Visits]:
+    """The visits of those users that the files of that day hold, by the day they happened on.
+
+    `pace` is how often a user of activity 1 visits on a day of the usual kind.
+    """
     return [
         visits
         for lag in range(min(LATE_DAYS, offset) + 1)
-        for visits in _delivered(world, index, offset - lag, lag)
+        for visits in _delivered(world, index, offset - lag, lag, pace)
         if visits.number.size
     ]
 
 
-def visits_on(world: World, index: Ints, offset: int) -> Visits:
+def visits_on(world: World, index: Ints, offset: int, pace: float) -> Visits:
     """All visits of those users on that day, whenever they are delivered."""
-    owner, number = _numbered(world, index, offset)
-    return _begun(world, index[owner], number, offset, again=False)
+    owner, number = _numbered(world, index, offset, pace)
+    return begun(world, index[owner], number, offset, again=False)
 
 
-def visits_expected(world: World, offset: int) -> float:
-    """Visits that a user of mean activity makes on that day."""
-    usual = world.events_per_day / (EVENTS_PER_VISIT * world.users)
-    return usual * weekday_factor(world.day(offset)) * (1.0 - 0.6 * world.drifted("traffic_drop", offset))
+def begun(world: World, user: Ints, number: Ints, offset: int, *, again: bool) -> Visits:
+    """Those visits with the moment each begins: by the hours of the day, and after the user has joined."""
+    users = users_at(world, user, offset)
+    code = user * VISITS_A_DAY + number
+    weekend = world.day(offset).weekday() >= 5
+    weights = np.array(HOURS_WEEKEND if weekend else HOURS_WORKDAY, dtype=np.int64)
+    reach = np.cumsum(weights)
+    bits = words(stream(world.seed, "start", offset), code)
+    hour = np.searchsorted(reach, below(bits, int(reach[-1])), side="right")
+    in_day = (hour + (bits & np.uint64(0xFFFFFFFF)).astype(np.float64) * 2.0**-32) / 24.0
+    begin = np.maximum(signup_us(world, users) - world.midnight_us(offset), 0)
+    start = begin + ((DAY_US - LONGEST_VISIT_US - begin) * in_day).astype(np.int64)
+    return Visits(offset, users, number, code, start, again)
+
+
+def busyness(world: World, offset: int) -> float:
+    """How busy that day is beside a mean one: by its weekday, and by a drift."""
+    return weekday_factor(world.day(offset)) * (1.0 - 0.6 * world.drifted("traffic_drop", offset))
 
 
 def weekday_factor(day: date) -> float:
     return WEEKDAY_FACTORS[day.weekday()]
 
 
-def _delivered(world: World, index: Ints, happened: int, lag: int) -> list[Visits]:
+def _delivered(world: World, index: Ints, happened: int, lag: int, pace: float) -> list[Visits]:
     """The visits of day `happened` that are delivered `lag` days later: those first sent then, those sent again."""
-    owner, number = _numbered(world, index, happened)
+    owner, number = _numbered(world, index, happened, pace)
     user = index[owner]
     sent, resent = _lags(words(stream(world.seed, "lag", happened), user * VISITS_A_DAY + number))
     first, second = sent == lag, resent == lag
     return [
-        _begun(world, user[first], number[first], happened, again=False),
-        _begun(world, user[second], number[second], happened, again=True),
+        begun(world, user[first], number[first], happened, again=False),
+        begun(world, user[second], number[second], happened, again=True),
     ]
 
 
-def _numbered(world: World, index: Ints, offset: int) -> tuple[Ints, Ints]:
+def _numbered(world: World, index: Ints, offset: int, pace: float) -> tuple[Ints, Ints]:
     """For each visit of that day: the place of its user in `index`, and which of the user's visits it is."""
-    rate = activity(world, users_at(world, index, offset), offset) * visits_expected(world, offset)
+    rate = activity(world, users_at(world, index, offset), offset) * pace * busyness(world, offset)
     count = (rate + uniform(stream(world.seed, "visits", offset), index)).astype(np.int64)
     count = np.minimum(count, VISITS_A_DAY - 1)
     owner = np.repeat(np.arange(index.size), count)
@@ -97,19 +113,3 @@ def _lags(bits: Words) -> tuple[Ints, Ints]:
     sent = np.where(part(bits, 1) < LATE_SHARE, late, ON_TIME)
     again = sent + (part(bits, 2) * (LATE_DAYS + 1 - sent)).astype(np.int64)
     return sent, np.where(part(bits, 3) < RESENT_SHARE, again, NEVER)
-
-
-def _begun(world: World, user: Ints, number: Ints, offset: int, *, again: bool) -> Visits:
-    """Those visits with the moment each begins: by the hours of the day, and after the user has joined."""
-    users = users_at(world, user, offset)
-    code = user * VISITS_A_DAY + number
-    weekend = world.day(offset).weekday() >= 5
-    weights = np.array(HOURS_WEEKEND if weekend else HOURS_WORKDAY, dtype=np.int64)
-    reach = np.cumsum(weights)
-    bits = words(stream(world.seed, "start", offset), code)
-    hour = np.searchsorted(reach, below(bits, int(reach[-1])), side="right")
-    in_day = (hour + (bits & np.uint64(0xFFFFFFFF)).astype(np.float64) * 2.0**-32) / 24.0
-    begin = np.maximum(signup_us(world, users) - world.midnight_us(offset), 0)
-    begin = np.minimum(begin, DAY_US - LONGEST_VISIT_US)
-    start = begin + ((DAY_US - LONGEST_VISIT_US - begin) * in_day).astype(np.int64)
-    return Visits(offset, users, number, code, start, again)

@@ -97,8 +97,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    ports = {"postgres_port": free_port("127.0.0.1", 0), "airflow_port": free_port("127.0.0.1", 0)}
-    return Settings(home=tmp_path_factory.mktemp("home"), dags_dir=DAGS, **ports)
+    return settings_in(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +182,9 @@ def test_a_second_night_is_refused(airflow: Airflow, settings: Settings, stand_i
 
 
 def test_a_killed_night_leaves_nothing_and_the_next_one_finishes(stand_in: StandIn, tmp_path: Path) -> None:
-    """After kill -9 of a night with servers of its own they all end, and the same command then succeeds."""
-    ports = {"postgres_port": free_port("127.0.0.1", 0), "airflow_port": free_port("127.0.0.1", 0)}
-    settings = Settings(home=tmp_path, dags_dir=DAGS, **ports)
+    """After kill -9 of a night with servers of its own they all end, and the same command then succeeds; a DAG file
+    that was broken since is refused before anything is queued."""
+    settings = settings_in(tmp_path)
     stand_in.behave("slow")
     (stand_in.folder / "slow").unlink(missing_ok=True)
     killed = night_process(settings, "2026-11-20")
@@ -202,6 +201,24 @@ def test_a_killed_night_leaves_nothing_and_the_next_one_finishes(stand_in: Stand
     assert nights.outcomes[0].run_id == "night__2026-11-20__2"
     assert "night__2026-11-20__1 was left unfinished; it is marked failed" in listener.said
     assert servers_of(settings) == []
+
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "nightly_dag.py").write_text("import nothing_of_that_name\n")
+    with pytest.raises(NightError, match=r"no working DAG called 'nightly': .*No module named 'nothing_of_that_name'"):
+        run_nights(settings_in(tmp_path, broken), ["2026-11-20"], Listener())
+    assert servers_of(settings) == []
+
+
+def settings_in(home: Path, dags: Path = DAGS) -> Settings:
+    return Settings.model_validate(
+        {
+            "home": home,
+            "dags_dir": dags,
+            "postgres_port": free_port("127.0.0.1", 0),
+            "airflow_port": free_port("127.0.0.1", 0),
+        }
+    )
 
 
 def night_process(settings: Settings, ds: str) -> subprocess.Popen[bytes]:

@@ -42,7 +42,7 @@ class Catalogue:
 
 
 def catalogue(states: pa.Table, wanted: pa.ChunkedArray, ds: str) -> Catalogue:
-    """The newest state of each item among `states` (`COLUMNS`). Without any, the items that were wanted, without titles."""
+    """The newest of `states` (`COLUMNS`) of each item; without any, the items that were wanted, without titles."""
     if not states.num_rows:
         ids = pc.unique(wanted)
         nothing = pa.nulls(len(ids), pa.string())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from daybreak.datasets import EVENT_TYPES
@@ -50,13 +50,17 @@ def refused_per_day(refused: RefusedDays) -> Plot:
 def step_times(times: TimeLine) -> Plot:
     """Each run as a bar on one time line."""
     bars = times.bars[-BARS_AT_MOST:]
+    steps = [short(bar.step, 30) for bar in bars]
 
     def draw(axes: Any) -> None:
         for row, bar in enumerate(bars):
             color = FAIL if bar.failed else SERIES[1]
             axes.barh(row, max(bar.seconds, 0.01), left=bar.start, height=0.62, color=color)
-            axes.text(bar.start + bar.seconds, row, f"  {bar.seconds:.1f} s", va="center", color=MUTED)
-        axes.set_yticks(range(len(bars)), [short(bar.step, 30) for bar in bars])
+            end = (bar.start + bar.seconds, row)
+            axes.annotate(
+                f"{bar.seconds:.1f} s", end, xytext=(4, 0), textcoords="offset points", va="center", color=MUTED
+            )
+        axes.set_yticks(range(len(bars)), steps)
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set_ylim(len(bars) - 0.5, -0.5)
         axes.set_xlim(right=max(bar.start + bar.seconds for bar in bars) * 1.12 + 0.1)
@@ -65,14 +69,14 @@ def step_times(times: TimeLine) -> Plot:
         axes.set_xlabel("seconds, pauses left out" if times.is_packed else "seconds since the first step began")
 
     caption = "When each step ran, and how long"
-    return plot(draw, caption, height=0.6 + ROW_INCHES * len(bars))
+    return plot(draw, caption, height=0.6 + ROW_INCHES * len(bars), labels=steps)
 
 
 def shelf_plots(shelf: Shelf) -> tuple[Plot, ...]:
     """The drawings of one surface."""
     if not shelf.lists:
         return ()
-    drawn = [_lengths(shelf.lengths), _sources(shelf.places)]
+    drawn = [_lengths(shelf), _sources(shelf)]
     if shelf.categories:
         drawn.append(_categories(shelf))
     if shelf.scores.counts:
@@ -80,17 +84,20 @@ def shelf_plots(shelf: Shelf) -> tuple[Plot, ...]:
     return tuple(drawn)
 
 
-def _lengths(lengths: Mapping[int, int]) -> Plot:
+def _lengths(shelf: Shelf) -> Plot:
+    lengths = shelf.lengths
+
     def draw(axes: Any) -> None:
         axes.bar(list(lengths), list(lengths.values()), width=0.9, color=SERIES[1])
         axes.set_xlim(-0.5, max(lengths) + 1)
         axes.set_xlabel("entries in the list")
         _thousands(axes.yaxis)
 
-    return plot(draw, "Lists by their length")
+    return plot(draw, "Lists by their length", of=shelf.surface)
 
 
-def _sources(places: Mapping[str, tuple[float, ...]]) -> Plot:
+def _sources(shelf: Shelf) -> Plot:
+    places = shelf.places
     colors = {source: SERIES[(number + 1) % len(SERIES)] for number, source in enumerate(sorted(places))}
 
     def draw(axes: Any) -> None:
@@ -100,19 +107,22 @@ def _sources(places: Mapping[str, tuple[float, ...]]) -> Plot:
             axes.bar(range(1, len(shares) + 1), percents, bottom=below, width=0.9, color=colors[source])
             below = [low + percent for low, percent in zip(below, percents, strict=True)]
         axes.set_xlabel("place in the list")
+        axes.set_xlim(0.4, len(below) + 0.6)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
         axes.set_ylim(0, 100)
 
-    return plot(draw, "Which source contributed most, by place", legend=tuple((name, colors[name]) for name in places))
+    legend = tuple((name, colors[name]) for name in places)
+    return plot(draw, "Which source contributed most, by place", legend=legend, of=shelf.surface)
 
 
 def _categories(shelf: Shelf) -> Plot:
     rows = range(len(shelf.categories))
+    names = [short(share.category) for share in shelf.categories]
 
     def draw(axes: Any) -> None:
         axes.barh([row - 0.2 for row in rows], [100 * s.lists for s in shelf.categories], height=0.36, color=SERIES[1])
         axes.barh([row + 0.2 for row in rows], [100 * s.events for s in shelf.categories], height=0.36, color=SERIES[0])
-        axes.set_yticks(rows, [short(share.category) for share in shelf.categories])
+        axes.set_yticks(rows, names)
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set_ylim(len(shelf.categories) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
@@ -120,19 +130,20 @@ def _categories(shelf: Shelf) -> Plot:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}%")
 
     legend = ((f"top {TOP} of the lists", SERIES[1]), ("what people wanted", SERIES[0]))
-    return plot(draw, "Category mix of lists and events", height=max(2.3, 0.4 + ROW_INCHES * len(rows)), legend=legend)
+    height = max(2.3, 0.4 + ROW_INCHES * len(rows))
+    return plot(draw, "Category mix of lists and events", height=height, legend=legend, labels=names, of=shelf.surface)
 
 
 def _scores(shelf: Shelf) -> Plot:
     edges = shelf.scores.edges
 
     def draw(axes: Any) -> None:
-        widths = [right - left for left, right in zip(edges, edges[1:], strict=False)]
+        widths = [right - left for left, right in pairwise(edges)]
         axes.bar(edges[:-1], shelf.scores.counts, width=widths, align="edge", color=SERIES[2])
         axes.set_xlabel("score")
         _thousands(axes.yaxis)
 
-    return plot(draw, "Entries by their score")
+    return plot(draw, "Entries by their score", of=shelf.surface)
 
 
 def _day_axis(axes: Any, days: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Reads what a night left behind and turns it into the numbers of its report. What is not there is left out, never an error."""
+"""Reads what a night left behind, as the numbers of its report. What is not there is left out, never an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GATE_MEMORY_DAYS = 7
 
 @dataclass(frozen=True)
 class Landed:
-    """What landed and what was refused. Without `accounts` the night did not land; what it refused is there all the same."""
+    """What landed and what was refused. Without `accounts` nothing landed; what was refused is there all the same."""
 
     accounts: tuple[Account, ...]
     total: Account
@@ -69,9 +69,13 @@ class Report:
         """The time of the steps that count: the last run of each."""
         return sum(run.seconds for run in latest_of_each_step(self.runs))
 
+    @property
+    def spark_start_seconds(self) -> float:
+        return sum(run.spark_start_seconds for run in latest_of_each_step(self.runs))
+
 
 def gather(io: StepIO, *, days: int, samples: int) -> Report:
-    """The report of a night. `days` is how far back the plots look, `samples` how many queries of a surface are shown."""
+    """The report of a night: its plots look back `days`, and of each surface `samples` lists are shown."""
     runs = [run for run in io.lineage.runs_of(io.ds) if run.step != "validation.report"]
     shelves = shelf_parts(io, samples=samples, days=days)
     return Report(
@@ -124,7 +128,7 @@ def _live(io: StepIO) -> Live:
         manifest = store.open(pointer.release, verify=False).manifest
     except ReleaseError as error:
         return Live(problem=str(error))
-    return Live(pointer.release, manifest.model, manifest.ds, pointer.pinned)
+    return Live(pointer.release, manifest.model, manifest.ds, pointer.pinned, bool(pointer.before_current))
 
 
 def _to_try(shelves: Sequence[ShelfPart]) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from validation.report import charts
 from validation.report.gather import Report
@@ -92,7 +92,7 @@ def _rendered(template: str, **values: Any) -> bytes:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.filters.update(number=_number, percent=_percent, value=_value)
+    environment.filters.update(number=_number, percent=_percent, value=_value, coded=_coded)
     return environment.get_template(template).render(values).encode("utf-8")
 
 
@@ -103,14 +103,21 @@ def _printable(value: Any) -> Any:
     return NOT_FOR_PAGES.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
+def _coded(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(_printable(text)))))
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
 def _percent(value: float | None) -> str:
-    """Two significant digits below one percent, so that a small share does not read as none."""
+    """A share that is not quite all, or nearly none, does not read as all or none."""
     if value is None:
         return "–"
+    if 0.9995 <= value < 1:
+        return "> 99.9%"
     return f"{value:.1%}" if value >= 0.01 or value == 0 else f"{100 * value:.2g}%"
 
 

@@ -34,7 +34,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Refusal:
-    """One rule and the rows that broke it. `share` is that of the dataset's delivered rows, where their number is known."""
+    """One rule and the rows that broke it; `share` is that of the dataset's rows, where their number is known."""
 
     dataset: str
     rule: str

@@ -39,7 +39,7 @@ def rows_written(run: RunRecord) -> int:
 
 
 def time_line(runs: Sequence[RunRecord]) -> TimeLine:
-    """The runs by the time they began. Where they mostly waited, as when one was repeated hours later, without the pauses."""
+    """The runs by the time they began; without the pauses where these are long, as when a run came hours later."""
     if not runs:
         return TimeLine((), is_packed=False)
     began = [datetime.fromisoformat(run.started_at) for run in runs]

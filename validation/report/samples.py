@@ -59,14 +59,12 @@ def choose(lists: pa.Table, count: int, seed: int) -> list[str]:
 
 
 def last_done(users: Sequence[str], days: Iterable[pa.Table]) -> pa.Table | None:
-    """What the users last did, the newest first. `days` are events by day, the newest first; no more are read than needed."""
+    """What the users last did, the newest first. `days` are events by day, newest first, read while needed."""
     found: list[pa.Table] = []
     wanted = pa.array(users, pa.string())
     for day in days:
-        mine = day.filter(
-            pc.and_(pc.is_in(day["user_id"], value_set=wanted), pc.not_equal(day["event_type"], UNWATCHED))
-        )
-        found.append(mine)
+        mine = day.filter(pc.is_in(day["user_id"], value_set=wanted))
+        found.append(mine.filter(pc.not_equal(mine["event_type"], UNWATCHED)))
         counts = pc.value_counts(pa.chunked_array([c for part in found for c in part["user_id"].chunks], pa.string()))
         if sum(row["counts"] >= EVENTS_SHOWN for row in counts.to_pylist()) == len(users):
             break
@@ -84,11 +82,9 @@ def samples(
     done: pa.Table | None,
 ) -> list[Sample]:
     """The chosen queries of one surface with the heads of their lists."""
-    heads = lists.filter(
-        pc.and_(
-            pc.is_in(lists["query_id"], value_set=pa.array(queries, pa.string())), pc.less(lists["rank"], ENTRIES_SHOWN)
-        )
-    ).sort_by([("query_id", "ascending"), ("rank", "ascending")])
+    top = lists.filter(pc.less(lists["rank"], ENTRIES_SHOWN))
+    heads = top.filter(pc.is_in(top["query_id"], value_set=pa.array(queries, pa.string())))
+    heads = heads.sort_by([("query_id", "ascending"), ("rank", "ascending")])
     mentioned = [heads["candidate_id"], *([done["item_id"]] if done else [])]
     named = items.named(pa.chunked_array([chunk for ids in mentioned for chunk in ids.chunks], pa.string()))
     rows, acts = heads.to_pylist(), done.to_pylist() if done else []

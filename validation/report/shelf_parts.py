@@ -56,7 +56,7 @@ def candidate_counts(io: StepIO) -> dict[str, int]:
 
 
 def _surfaces(io: StepIO) -> dict[str, Surface]:
-    """The declared surfaces; none where the file is wrong, because that stopped the night and is its verdict already."""
+    """The declared surfaces; none where the file is wrong, for that stopped the night and is its verdict already."""
     try:
         return load_surfaces(io.settings.surfaces)
     except SettingsError:

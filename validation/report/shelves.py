@@ -1,4 +1,4 @@
-"""The lists of a surface, as numbers: how long, from which sources, how much of the catalogue, how like what people do."""
+"""The lists of a surface, as numbers: lengths, sources, how much of the catalogue, how like what people do."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Writes the night's report.
 
-Writes `<home>/reports/<day>.html`, one page that needs nothing beside it, and `index.html`, which lists all nights. The page tells what
-came of the night, what landed, what was refused and why, how the audits and gates ended, how long each step took, and what the lists
-look like, with a few of them to read. It runs last, and also after a night that stopped: it shows what there is and says what
-stopped it. It changes no table and nothing that is served.
+Writes `<home>/reports/<day>.html`, one page that needs nothing beside it, and `index.html`, which lists all nights. The
+page tells what came of the night, what landed, what was refused and why, how the audits and gates ended, how long each
+step took, and what the lists look like, with a few of them to read. It runs last, also after a night that stopped: it
+shows what there is and says what stopped it. It changes no table and nothing that is served.
 A second run of a day replaces the page; apart from attempts, times and what is live by then it is the same page.
 """
 

@@ -26,12 +26,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Live:
-    """What readers are served now; `problem` where that cannot be told."""
+    """What readers are served now, and whether something was before it; `problem` where that cannot be told."""
 
     release: str | None = None
     model: str = ""
     ds: str = ""
     pinned: bool = False
+    has_before: bool = False
     problem: str = ""
 
 
@@ -72,6 +73,7 @@ def judge(ds: str, runs: Sequence[RunRecord], live: Live, lookup: tuple[str, str
 def _published(run: RunRecord, live: Live, lookup: tuple[str, str] | None) -> Verdict:
     is_live = live.release == run.release
     tries = [Command(shlex.join(["daybreak", "lookup", *lookup]), "see a list as the product would")] if lookup else []
+    undo = Command("daybreak releases rollback", "make the release before live again, should these lists be wrong")
     return Verdict(
         outcome=Outcome.PUBLISHED,
         headline=f"Published {run.release}",
@@ -81,7 +83,7 @@ def _published(run: RunRecord, live: Live, lookup: tuple[str, str] | None) -> Ve
             *tries,
             Command("daybreak serve", "serve the lists over HTTP"),
             Command(f"daybreak lineage {run.release}", "see what they were made from, back to the files"),
-            Command("daybreak releases rollback", "make the release before live again, should these lists be wrong"),
+            *([undo] if is_live and live.has_before else []),
         ),
         release=run.release,
     )
@@ -116,11 +118,14 @@ def _stopped(ds: str, run: RunRecord, live: Live) -> Verdict:
 
 
 def _unfinished(ds: str, latest: Sequence[RunRecord], live: Live) -> Verdict:
-    last = f"The last step that ended is {latest[-1].step}; the one after it left no record, so it never ran or was killed."
+    reason = f"No step has run for {ds} yet."
+    if latest:
+        last = latest[-1].step
+        reason = f"The last step that ended is {last}; the one after it left no record: it never ran, or was killed."
     return Verdict(
         outcome=Outcome.UNFINISHED,
         headline="Not finished",
-        reason=last if latest else f"No step has run for {ds} yet.",
+        reason=reason,
         live=_live_sentence(live),
         commands=(Command(f"daybreak nightly --ds {ds}", "run the night; what is done already is done again safely"),),
     )

@@ -1,0 +1,111 @@
+"""Child processes for tests: many at a few milliseconds each, and each can be made to die at a chosen point.
+
+They are forked from a server that has imported the lake and the releases and has used neither, because the engine
+below the lake starts threads that a fork would not bring along.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import daybreak
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["daybreak.lake", "daybreak.releases", "daybreak.datasets", "pytest"])
+SOURCE = str(Path(daybreak.__file__).parent)
+FILE_EVENTS = frozenset(
+    {"open", "os.link", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir", "shutil.rmtree"}
+)
+ENDED, KILLED, TIMED_OUT = 0, -signal.SIGKILL, -signal.SIGALRM
+Job = Callable[..., object]
+
+
+@dataclass
+class Fuse:
+    """Counts the moments of a run: each line of the core that runs, each thing it asks of a file below `folder`.
+    Kills the process, without a chance to clean up, at the moment `burns_at`."""
+
+    folder: str
+    burns_at: int
+    moments: int = 0
+
+    def light(self) -> None:
+        sys.addaudithook(self._on_event)
+        sys.settrace(self._on_call)
+
+    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in FILE_EVENTS and any(str(argument).startswith(self.folder) for argument in arguments):
+            self._next()
+
+    def _on_call(self, frame: FrameType, event: str, argument: object) -> Any:
+        return self._on_line if frame.f_code.co_filename.startswith(SOURCE) else None
+
+    def _on_line(self, frame: FrameType, event: str, argument: object) -> Any:
+        if event == "line":
+            self._next()
+        return self._on_line
+
+    def _next(self) -> None:
+        self.moments += 1
+        if self.moments == self.burns_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def start(job: Job, *arguments: object) -> ForkServerProcess:
+    """A child that does the job."""
+    child = PROCESSES.Process(target=job, args=arguments)
+    child.start()
+    return child
+
+
+def moments_of(job: Job, folder: Path) -> int:
+    """How many moments the undisturbed job has on `folder`."""
+    here, there = PROCESSES.Pipe(duplex=False)
+    child = start(_counted, job, folder, there)
+    child.join()
+    assert child.exitcode == ENDED
+    return int(here.recv())
+
+
+def kill_at(moment: int, job: Job, folder: Path) -> int:
+    """Runs the job on `folder` and kills it at that moment; how it ended."""
+    return _outcome(start(_fused, moment, job, folder))
+
+
+def kill_after(seconds: float, job: Job, folder: Path) -> int:
+    """Runs the job on `folder` and lets a timer end it at once, wherever it is, inside the engine too."""
+    return _outcome(start(_timed, seconds, job, folder))
+
+
+def _outcome(child: ForkServerProcess) -> int:
+    child.join()
+    assert child.exitcode in (ENDED, KILLED, TIMED_OUT), f"the child failed by itself: {child.exitcode}"
+    return child.exitcode
+
+
+def _counted(job: Job, folder: Path, reply: Any) -> None:
+    fuse = Fuse(str(folder), burns_at=0)
+    fuse.light()
+    job(folder)
+    sys.settrace(None)
+    reply.send(fuse.moments)
+
+
+def _fused(moment: int, job: Job, folder: Path) -> None:
+    Fuse(str(folder), moment).light()
+    job(folder)
+
+
+def _timed(seconds: float, job: Job, folder: Path) -> None:
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    job(folder)
+    signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,193 @@
+"""A mapping file does what it says, and says what is wrong with it all at once."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from daybreak.datasets import DELIVERED
+from daybreak.errors import InputError
+from daybreak.importing.importer import ImportOptions, import_data
+from daybreak.importing.mapping import MAPPING
+from tests.importing.sources import EVENTS_MAPPING, imported_by, landed, write
+
+HEADER = "when,who,what,did\n"
+
+
+def test_every_delivered_dataset_and_column_can_be_mapped():
+    """The words of a mapping are those of the declarations."""
+    assert set(MAPPING.model_fields) == {dataset.short_name for dataset in DELIVERED}
+    for dataset in DELIVERED:
+        section = MAPPING.model_fields[dataset.short_name].annotation.__args__[0]
+        assert set(section.model_fields["columns"].annotation.model_fields) == set(dataset.column_names)
+
+
+def test_all_problems_of_a_mapping_are_told_at_once(tmp_path):
+    """Unknown keys, unknown targets, missing targets and wrong values in one sentence."""
+    write(tmp_path / "data" / "events.csv", HEADER)
+    mapping = """
+events:
+  path: "*.csv"
+  seperator: ","
+  encoding: klingon
+  columns:
+    event_ts: {column: when, timestamp: epoch}
+    user_id: {column: who, value: x}
+    ratng: stars
+    item_id: what
+orders: {}
+users:
+  columns: {user_id: {column: who, prefiks: u}}
+"""
+    with pytest.raises(InputError) as raised:
+        imported_by(mapping, tmp_path / "data", tmp_path / "landing")
+    for problem in (
+        "there is no key 'seperator'",
+        "no encoding 'klingon'",
+        "must be iso, epoch_s",
+        "either 'column' or 'value'",
+        "no target column 'ratng', there are event_id, event_ts",
+        "'event_type' is missing",
+        "there is no key 'orders'",
+        "users.columns.user_id: there is no key 'prefiks'",
+    ):
+        assert problem in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_scalars_are_the_text_that_was_typed(tmp_path):
+    """NO is Norway, 007 keeps its zeros, and dates need no quotes."""
+    write(tmp_path / "data" / "people.csv", "who\n1\n")
+    mapping = """
+users:
+  path: people.csv
+  columns:
+    user_id: {column: who, prefix: 007-}
+    country: {value: NO}
+    updated_ts: {value: 2026-11-20}
+"""
+    imported_by(mapping, tmp_path / "data", tmp_path / "landing")
+    assert landed(tmp_path / "landing", "users") == {
+        "2026-11-20": [
+            {"user_id": "007-1", "updated_ts": "2026-11-20T00:00:00.000000Z", "country": "NO", "status": "active"}
+        ]
+    }
+
+
+def test_only_wanted_rows_are_imported(tmp_path):
+    """Equality, lists and bounds; a null is never wanted; what is filtered out cannot stop the import."""
+    rows = [
+        "never,u1,i1,junk,9",
+        "2026-11-20,u2,i1,view,3",
+        "2026-11-20,u3,i1,view,8",
+        "2026-11-20,u4,i1,cart,",
+        "2026-11-20,u5,i1,cart,5",
+    ]
+    write(tmp_path / "data" / "events.csv", HEADER.strip() + ",stars\n" + "\n".join(rows) + "\n")
+    mapping = EVENTS_MAPPING.replace(
+        "  columns:", "  where: {did: [view, cart], stars: {at_least: 3, at_most: 5}}\n  columns:"
+    )
+    imported_by(mapping, tmp_path / "data", tmp_path / "landing")
+    assert [row["user_id"] for row in landed(tmp_path / "landing", "events")["2026-11-20"]] == ["u2", "u5"]
+
+
+def test_a_file_without_header_is_read_by_the_mapping_s(tmp_path):
+    """`header` names the columns, `separator` splits them, `nulls` says what means nothing."""
+    path = write(tmp_path / "clicks.txt", "2026-11-20|u1|i1|view\n2026-11-20|u2|-|view\n")
+    mapping = EVENTS_MAPPING.replace(
+        'path: "events.*"', 'separator: "|"\n  header: [when, who, what, did]\n  nulls: ["-"]'
+    )
+    imported_by(mapping, path, tmp_path / "landing")
+    rows = landed(tmp_path / "landing", "events")["2026-11-20"]
+    assert [row.get("item_id") for row in rows] == ["i1", None]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_usual_separators_are_found(tmp_path, separator):
+    """The one that the header holds most of."""
+    write(tmp_path / "data" / "events.csv", (HEADER + "2026-11-20,u1,i1,view\n").replace(",", separator))
+    imported_by(EVENTS_MAPPING, tmp_path / "data", tmp_path / "landing")
+    assert len(landed(tmp_path / "landing", "events")["2026-11-20"]) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("name", ["events.csv", "events.csv.gz"])
+def test_encodings_are_found(tmp_path, encoding, name):
+    """With or without marks, packed or not."""
+    write(tmp_path / "data" / name, HEADER + "2026-11-20,zoë,i1,view\n", encoding)
+    imported_by(EVENTS_MAPPING, tmp_path / "data", tmp_path / "landing")
+    assert landed(tmp_path / "landing", "events")["2026-11-20"][0]["user_id"] == "zoë"
+
+
+def test_an_encoding_that_cannot_be_told_from_latin_1_is_named(tmp_path):
+    """The euro sign of Windows-1252."""
+    write(tmp_path / "data" / "events.csv", HEADER + "2026-11-20,u1,5€,view\n", "cp1252")
+    mapping = EVENTS_MAPPING.replace("  columns:", "  encoding: cp1252\n  columns:")
+    imported_by(mapping, tmp_path / "data", tmp_path / "landing")
+    assert landed(tmp_path / "landing", "events")["2026-11-20"][0]["item_id"] == "5€"
+
+
+def test_many_files_of_several_kinds_are_one_dataset(tmp_path):
+    """A glob may find CSV, JSON lines and Parquet; they are read in the order of their names."""
+    write(tmp_path / "data" / "events.1", HEADER + "2026-11-20,u1,i1,view\n")
+    write(tmp_path / "data" / "events.2", '{"when": "2026-11-20", "who": 2, "what": true, "did": "view"}\n')
+    table = pa.table({"when": ["2026-11-20"], "who": [3.0], "what": [["a"]], "did": ["view"]})
+    pq.write_table(table, tmp_path / "data" / "events.3")
+    imported_by(EVENTS_MAPPING, tmp_path / "data", tmp_path / "landing")
+    rows = landed(tmp_path / "landing", "events")["2026-11-20"]
+    assert [(row["user_id"], row["item_id"]) for row in rows] == [("u1", "i1"), ("2", "true"), ("3", '["a"]')]
+
+
+def test_json_lines_may_leave_out_what_is_null(tmp_path):
+    """A column that occurs in some row of some file is there, and null elsewhere."""
+    write(tmp_path / "data" / "events.1", '{"when": "2026-11-20", "who": "u1", "did": "view"}\n')
+    write(tmp_path / "data" / "events.2", '{"when": "2026-11-20", "who": "u2", "did": "view", "what": "i2"}\n')
+    imported_by(EVENTS_MAPPING, tmp_path / "data", tmp_path / "landing")
+    rows = landed(tmp_path / "landing", "events")["2026-11-20"]
+    assert [(row["user_id"], row.get("item_id")) for row in rows] == [("u1", None), ("u2", "i2")]
+
+
+def test_rows_with_a_time_of_their_own_are_delivered_on_that_day(tmp_path):
+    """Users and items that say when they changed lie in that day; ties without a time on the first event day."""
+    write(tmp_path / "data" / "events.csv", HEADER + "2026-11-20,u1,i1,view\n2026-11-19,u1,i1,view\n")
+    write(tmp_path / "data" / "users.csv", "id,changed\nu1,1763800000\nu2,1763900000\n")
+    write(tmp_path / "data" / "follows.csv", "a,b\nu1,u2\n")
+    mapping = (
+        EVENTS_MAPPING
+        + """
+users:
+  path: users.csv
+  columns: {user_id: id, updated_ts: {column: changed, timestamp: epoch_s}}
+edges:
+  path: follows.csv
+  columns: {src_user_id: a, dst_user_id: b, edge_type: {value: follow}, status: {value: active}}
+"""
+    )
+    imported_by(mapping, tmp_path / "data", tmp_path / "landing")
+    assert {day: len(rows) for day, rows in landed(tmp_path / "landing", "users").items()} == {
+        "2025-11-22": 1,
+        "2025-11-23": 1,
+    }
+    assert landed(tmp_path / "landing", "edges")["2026-11-19"][0]["updated_ts"] == "2026-11-19T00:00:00.000000Z"
+
+
+def test_dirty_rows_go_on_to_landing(tmp_path):
+    """Null ids, unknown event types, text for numbers and unreadable secondary times are not the import's to judge."""
+    write(tmp_path / "data" / "events.csv", HEADER.strip() + ",stars\n2026-11-20,,i1,dance,many\n")
+    write(tmp_path / "data" / "users.csv", "id,joined\nu1,long ago\n")
+    mapping = (
+        EVENTS_MAPPING + "    rating: stars\nusers: {path: users.csv, columns: {user_id: id, signup_ts: joined}}\n"
+    )
+    imported_by(mapping, tmp_path / "data", tmp_path / "landing")
+    row = landed(tmp_path / "landing", "events")["2026-11-20"][0]
+    assert "user_id" not in row
+    assert (row["event_type"], row["rating"]) == ("dance", "many")
+    assert landed(tmp_path / "landing", "users")["2026-11-20"][0]["signup_ts"] == "long ago"
+
+
+def test_a_mapping_and_a_format_contradict(tmp_path):
+    """Both at once is a question, not a guess."""
+    write(tmp_path / "m.yaml", EVENTS_MAPPING)
+    with pytest.raises(InputError, match="leave out --format ml-1m"):
+        import_data(tmp_path, tmp_path / "landing", ImportOptions("ml-1m", tmp_path / "m.yaml"))
