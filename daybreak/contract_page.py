@@ -11,10 +11,11 @@ from daybreak.datasets import DATASETS
 
 HEAD = """# The contracts
 
-What every dataset promises. This page is written from `daybreak/datasets.py` by `make fmt`; a test fails where it is out of date.
+What every dataset promises. `make fmt` writes this page from `daybreak/datasets.py`; a test fails where it is stale.
 
-Delivered datasets come as JSON lines in `landing/<name>/ds=<day>/*.jsonl[.gz]`. A value may come as text or as a number; a column that may be null
-may be left out; columns that are not named here are ignored. Times are ISO 8601, UTC where no zone is given.
+Delivered datasets come as JSON lines in `landing/<name>/ds=<day>/*.jsonl[.gz]`. A value may come as text or as a
+number; a column that may be null may be left out; columns that are not named here are ignored. Times are ISO 8601, UTC
+where no zone is given.
 """
 
 

@@ -21,7 +21,7 @@ STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
 FLOAT64, BOOL, TIMESTAMP = ColumnType.FLOAT64, ColumnType.BOOL, ColumnType.TIMESTAMP
 
 LATE_DAYS = 3
-ID_RULES = (MaxLength(256), Matches(r"\S(.*\S)?"))
+ID_RULES = (MaxLength(256), Matches(r"\S(?:.*\S)?"))
 COUNTRY = Matches(r"[A-Z]{2}")
 DEVICES = OneOf(("web", "ios", "android", "tv", "other"))
 STATUS = OneOf(("active", "deactivated"))

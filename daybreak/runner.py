@@ -88,8 +88,8 @@ def _foreseen(error: Exception) -> Exception:
         if (isinstance(cause, OSError) and cause.errno == 28) or "No space left on device" in str(cause):
             free = os.statvfs(".")
             return DaybreakError(
-                f"the disk is full ({free.f_bavail * free.f_frsize >> 20} MiB free): nothing was committed; free some space"
-                " and run the same command again"
+                f"the disk is full ({free.f_bavail * free.f_frsize >> 20} MiB free): nothing was committed;"
+                " free some space and run the same command again"
             )
         cause = cause.__cause__ or cause.__context__
     return error

@@ -71,7 +71,7 @@ def _build(io: StepIO, store: ReleaseStore, lists: pa.Table) -> str:
     model = "blend-" + hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
     catalogue = io.state(ITEMS)
     built_from = {
-        "tables": {touched.dataset: touched.version for touched in io.inputs.values()},
+        "tables": _tables_behind(io),
         "code_version": code_version(),
         "attempt": io.attempt.token,
     }
@@ -79,6 +79,16 @@ def _build(io: StepIO, store: ReleaseStore, lists: pa.Table) -> str:
         written = write_lists(draft.path / LISTS_FILE, _entries(lists), _items(catalogue))
         draft.add(LISTS_FILE, rows=written)
     return draft.release_id
+
+
+def _tables_behind(io: StepIO) -> dict[str, int]:
+    """Every table version that went into the lists, also by way of other steps."""
+    tables = {touched.dataset: touched.version for touched in io.inputs.values() if touched.version is not None}
+    for run in io.lineage.behind(io.ds, tables):
+        for read in run.inputs:
+            if read.version is not None:
+                tables.setdefault(read.dataset, read.version)
+    return dict(sorted(tables.items()))
 
 
 def _entries(lists: pa.Table) -> Iterator[tuple[str, str, list[Entry]]]:

@@ -9,11 +9,11 @@ import typer
 from rich.tree import Tree
 
 from daybreak.cli.console import console, print_json
-from daybreak.lineage import LineageBook, RunRecord
+from daybreak.lineage import LineageBook, RunRecord, Touched
 from daybreak.releases import ReleaseStore
 from daybreak.settings import load_settings
 
-MOST_FILES = 8
+MOST_FILES = 6
 
 
 def command(
@@ -40,23 +40,25 @@ def command(
         return
     root = Tree(f"[bold]{found.id}[/]  model {manifest.model}  code {manifest.built_from.get('code_version')}")
     for table, version in tables.items():
-        root.add(f"{table} version {version}")
+        root.add(f"{table} v{version}")
     for run in runs:
         _add(root, run)
     console.print(root)
 
 
 def _add(root: Tree, run: RunRecord) -> None:
-    branch = root.add(
-        f"[bold]{run.step}[/] {run.ds}  attempt {run.attempt}  {run.seconds:.1f} s  {run.peak_memory_mb:,.0f} MB"
-        f"  code {run.code_version}  config {run.config_hash}"
-    )
+    branch = root.add(f"[bold]{run.step}[/]  attempt {run.attempt}, {run.seconds:.1f} s, code {run.code_version}")
     for output in run.outputs:
-        branch.add(f"wrote {output.dataset} version {output.version}: {output.rows:,} rows of {output.days}")
+        branch.add(f"[green]wrote[/] {output.dataset} v{output.version}: {output.rows:,} rows, {_days(output)}")
     for read in run.inputs:
         if read.version is not None:
-            branch.add(f"read {read.dataset} version {read.version}: {read.days}")
-    for path in run.files[:MOST_FILES]:
-        branch.add(f"file {path}")
+            branch.add(f"[cyan]read[/] {read.dataset} v{read.version}, {_days(read)}")
+    for path in run.files[-MOST_FILES:]:
+        branch.add(f"[cyan]file[/] {path}")
     if len(run.files) > MOST_FILES:
-        branch.add(f"and {len(run.files) - MOST_FILES} more files")
+        branch.add(f"and {len(run.files) - MOST_FILES} earlier files")
+
+
+def _days(touched: Touched) -> str:
+    first, _, last = (touched.days or "").partition(" to ")
+    return first if last in ("", first) else f"{first} to {last}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from daybreak.cli.console import console, print_json
@@ -45,14 +46,16 @@ def list_releases(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table(title=f"Releases in {store.folder}", title_justify="left")
-    for name in ("release", "state", "ds", "model", "surfaces", "lists", "mb"):
-        table.add_column(name, justify="right" if name in ("lists", "mb") else "left", overflow="fold")
+    if not rows:
+        console.print(f"no release yet in {store.folder}; run a night: daybreak nightly")
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("release", "state", "model", "lists", "mb"):
+        table.add_column(name, justify="right" if name in ("lists", "mb") else "left", no_wrap=True)
     for row in rows:
         style = "bold green" if row["state"].startswith("live") else ""
-        values = {**row, "surfaces": ", ".join(row["surfaces"]), "lists": f"{row['lists']:,}"}
-        table.add_row(*(str(value) for value in values.values()), style=style)
-    console.print(table if rows else f"no release yet in {store.folder}; run a night: daybreak nightly")
+        table.add_row(row["release"], row["state"], row["model"], f"{row['lists']:,}", f"{row['mb']:.1f}", style=style)
+    console.print(table)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table as RichTable
 
@@ -12,6 +13,8 @@ from daybreak.cli.console import console, print_json
 from daybreak.contracts import Dataset
 from daybreak.datasets import DATASETS, dataset_named
 from daybreak.settings import load_settings
+
+DAY_COLUMNS = ("ds", "first", "last")
 
 
 def command(
@@ -53,7 +56,6 @@ def _show_all(as_json: bool) -> None:
                 "last": max(days, default=None),
                 "version": table.version(),
                 "mb": round(sum(file.bytes for file in files) / 1e6, 2),
-                "about": dataset.doc,
             }
         )
     if as_json:
@@ -159,9 +161,9 @@ def _clean(as_json: bool) -> None:
 
 
 def _print_table(title: str, rows: list[dict[str, Any]], right: tuple[str, ...] = ()) -> None:
-    table = RichTable(title=title or None, title_justify="left")
-    for name in rows[0] if rows else ("nothing yet",):
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    table = RichTable(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for number, name in enumerate(rows[0] if rows else ("nothing yet",)):
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=number == 0 or name in (*right, *DAY_COLUMNS))
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     console.print(table)

@@ -209,7 +209,7 @@ class Airflow:
             return
         read = self.api.last_read(NIGHTLY)
         if read is None or read < began:
-            problems = "; ".join(self.api.import_errors()) or "no file there makes it"
+            problems = "; ".join(self._broken_files()) or "no file there makes it"
             raise NightError(f"{self._settings.dags} holds no working DAG called '{NIGHTLY}': {problems}")
         self._stamp("dags", stamp)
 
@@ -232,6 +232,13 @@ class Airflow:
                     f"Airflow did not answer at {self.url} within {START_S:.0f} s; see {self._log('api-server')}"
                 )
             time.sleep(POLL_S)
+
+    def _broken_files(self) -> Iterator[str]:
+        """The DAG files that cannot be imported, each with the last line of its trace."""
+        for path in sorted(self._settings.dags.glob("*.py")):
+            tried = subprocess.run([sys.executable, str(path)], env=self._environment, capture_output=True, text=True)
+            if tried.returncode:
+                yield f"{path.name}: {tried.stderr.strip().splitlines()[-1]}"
 
     def _log(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"

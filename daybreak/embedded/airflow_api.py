@@ -108,11 +108,6 @@ class AirflowApi:
                 return None
             raise
 
-    def import_errors(self) -> list[str]:
-        """What was wrong with DAG files, the last line of each trace."""
-        errors = self._call("GET", "/importErrors")["import_errors"]
-        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
-
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         for attempt in (1, 2):
             if self._token is None:

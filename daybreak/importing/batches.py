@@ -36,10 +36,10 @@ def require_columns(path: Path, wanted: Sequence[str], there: Iterable[str]) -> 
     have = list(there)
     missing = [name for name in wanted if name not in have]
     if missing:
-        raise InputError(
-            f"{path} has no column {_quoted(missing)}; its columns are {_quoted(have)}: "
-            "correct the mapping, or name the separator if these columns look wrong"
+        advice = (
+            "correct the mapping" if len(have) > 1 else "name the separator in the mapping if this is not one column"
         )
+        raise InputError(f"{path} has no column {_quoted(missing)}; its columns are {_quoted(have)}: {advice}")
 
 
 def _quoted(names: Sequence[str]) -> str:

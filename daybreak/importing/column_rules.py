@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from daybreak.importing.batches import Batch
-from daybreak.importing.json_lines import as_numbers, as_text
+from daybreak.importing.texts import as_numbers, as_text
 from daybreak.importing.timestamps import ISO, is_timestamp_format
 
 

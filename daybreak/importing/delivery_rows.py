@@ -14,9 +14,10 @@ from daybreak.contracts import ColumnType, Dataset
 from daybreak.errors import InputError
 from daybreak.importing.batches import Batch, require_columns
 from daybreak.importing.column_rules import ColumnRule
-from daybreak.importing.json_lines import as_text, json_lines
+from daybreak.importing.json_lines import json_lines
 from daybreak.importing.row_filters import rows_wanted
 from daybreak.importing.sources import Source
+from daybreak.importing.texts import as_text
 from daybreak.importing.timestamps import EPOCHS, parse_timestamps, write_timestamps
 
 DAY = 86_400_000_000

@@ -15,28 +15,11 @@ import pyarrow.compute as pc
 import xxhash
 
 from daybreak.contracts import ColumnType, Dataset
+from daybreak.importing.texts import as_numbers
 
 NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 JSON_NUMBER = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
-FLOAT = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 WHOLE_BUT_FLOAT = r"^(-?\d+)\.0+$"
-
-
-def as_text(values: pa.Array) -> pa.Array:
-    """Any Arrow values as text; lists and structures as JSON."""
-    if pa.types.is_string(values.type):
-        return values
-    if pa.types.is_nested(values.type):
-        texts = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in values.to_pylist()]
-        return pa.array(texts, pa.string())
-    return values.cast(pa.string())
-
-
-def as_numbers(text: pa.Array) -> pa.Array:
-    """Texts as numbers, null where a text is none; spaces around a number and a plus before it do not count."""
-    bare = pc.utf8_ltrim(pc.utf8_trim_whitespace(text), characters="+")
-    is_number = pc.match_substring_regex(text, FLOAT)
-    return pc.if_else(is_number, bare, pa.scalar(None, pa.string())).cast(pa.float64())
 
 
 def json_lines(dataset: Dataset, columns: dict[str, pa.Array]) -> pa.Array:

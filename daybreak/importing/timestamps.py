@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from daybreak.importing.texts import as_text
+
 MOMENT = pa.timestamp("us")
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 ISO = "iso"
@@ -30,7 +32,7 @@ def parse_timestamps(values: pa.Array, how: str) -> pa.Array:
     taken as they are; a text without a zone is UTC."""
     if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
         return _in_range(values.cast(pa.timestamp("us", getattr(values.type, "tz", None)), safe=False).cast(MOMENT))
-    text = values.cast(pa.string())
+    text = as_text(values)
     if how in EPOCHS:
         return _from_epoch(text, EPOCHS[how])
     return _from_iso(text) if how == ISO else _from_format(text, how)

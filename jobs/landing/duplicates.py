@@ -7,45 +7,46 @@ is quarantined.
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import Window as Over
 from pyspark.sql import functions as F
 
 from daybreak.contracts import LANDED_DS, Dataset
-from jobs.landing.lines import PLACE
+from jobs.landing.lines import PLACE, SEQUENCE
 
 VERDICT = "_verdict"
 DUPLICATE = "duplicate"
 CONFLICT = "conflict"
-_CONTENT, _NEW = "_content", "_new"
+_CONTENT, _NEW, _KEY = "_content", "_new", "_key"
 
 
 def verdicts(dataset: Dataset, rows: DataFrame, landed_before: DataFrame) -> DataFrame:
-    """The places of the rows that are duplicates or conflicts, with which; rows that stand are not in it."""
+    """The sequence numbers of the rows that are duplicates or conflicts, with which; rows that stand are not in it."""
     identity = list(dataset.identity)
-    content = F.xxhash64(*dataset.column_names, *(F.isnull(name) for name in dataset.column_names)).alias(_CONTENT)
-    now = rows.select(*identity, content, F.lit(1).alias(_NEW), LANDED_DS, *PLACE)
+    now = rows.select(*dataset.column_names, F.lit(1).alias(_NEW), LANDED_DS, *PLACE)
     before = landed_before.select(
-        *identity,
-        content,
+        *dataset.column_names,
         F.lit(0).alias(_NEW),
         F.lit("").alias(LANDED_DS),
-        F.lit("").alias(PLACE[0]),
-        F.lit(0).cast("bigint").alias(PLACE[1]),
-        F.lit(0).cast("bigint").alias(PLACE[2]),
+        *(F.lit(None).cast(now.schema[name].dataType).alias(name) for name in PLACE),
     )
-    everything = now.unionByName(before)
-    contested = (
-        everything.groupBy(*identity)
-        .agg(F.count("*").alias("_rows"), F.max(_NEW).alias("_any_new"))
-        .where("_rows > 1 and _any_new = 1")
-        .select(*identity)
-    )
+    everything = now.unionByName(before).withColumn(_KEY, F.xxhash64(*identity))
     order = Over.partitionBy(*identity).orderBy(_NEW, LANDED_DS, *PLACE)
     return (
-        everything.join(contested, on=identity, how="left_semi")
+        everything.join(F.broadcast(_contested(everything)), on=_KEY, how="left_semi")
+        .select(*identity, _content(dataset).alias(_CONTENT), _NEW, LANDED_DS, *PLACE)
         .withColumn("_number", F.row_number().over(order))
         .withColumn("_stands", F.first(_CONTENT).over(order))
         .where(f"_number > 1 and {_NEW} = 1")
-        .select(*PLACE, F.when(F.col(_CONTENT) == F.col("_stands"), DUPLICATE).otherwise(CONFLICT).alias(VERDICT))
+        .select(SEQUENCE, F.when(F.col(_CONTENT) == F.col("_stands"), DUPLICATE).otherwise(CONFLICT).alias(VERDICT))
     )
+
+
+def _contested(everything: DataFrame) -> DataFrame:
+    """The hashed identities of more than one row, one of them new: few, so that only their rows are compared."""
+    counted = everything.groupBy(_KEY).agg(F.count("*").alias("_rows"), F.max(_NEW).alias("_any_new"))
+    return counted.where("_rows > 1 and _any_new = 1").select(_KEY)
+
+
+def _content(dataset: Dataset) -> Column:
+    return F.xxhash64(*dataset.column_names, *(F.isnull(name) for name in dataset.column_names))

@@ -1,6 +1,7 @@
 """A contract as Spark columns: each declared column read from text, each rule as the condition that breaks it.
 
-Every value arrives as text, so that a value of the wrong type is told from one that is missing.
+Every value arrives as text, so that a value of the wrong type is told from one that is missing. A number or boolean
+where a string is declared is taken as its text; a list or an object is not.
 """
 
 from __future__ import annotations
@@ -15,41 +16,59 @@ from pyspark.sql import types as T
 from daybreak.contracts import Arrives, Between, Column, ColumnType, Dataset, Matches, MaxLength, OneOf, Rule
 from daybreak.lake.spark_tables import SPARK_TYPES
 
-CORRUPT = "_corrupt"
 JSON_RULE = "row.json"
 ENCODING_RULE = "row.encoding"
-REPLACEMENT_CHARACTER = "\ufffd"
+LARGEST_FLOAT = 1.7976931348623157e308
+_END = "_end_of_line"
+_STRICT = {"mode": "PERMISSIVE", "allowSingleQuotes": "false"}
 
 
-def text_schema(dataset: Dataset) -> T.StructType:
-    """What a line is parsed into: every column as text, and the line itself where it is no JSON object."""
-    names = [*dataset.column_names, CORRUPT]
-    return T.StructType([T.StructField(name, T.StringType()) for name in names])
+def parsed(dataset: Dataset, line: SparkColumn) -> SparkColumn:
+    """A line as a struct of texts; null where it is not exactly one JSON object.
+
+    Spark's parser stops where the first value ends and says nothing of what follows it on the line. So the line is
+    parsed as the first of two elements of an array: where the second is not found behind it, something else was.
+    """
+    fields = [T.StructField(name, T.StringType()) for name in (*dataset.column_names, _END)]
+    ended = F.concat(F.lit("["), line, F.lit(f',{{"{_END}":""}}]'))
+    elements = F.from_json(ended, T.ArrayType(T.StructType(fields)), _STRICT)
+    is_one = (F.size(elements) == 2) & F.get(elements, F.lit(1))[_END].isNotNull()
+    return F.when(is_one, F.get(elements, F.lit(0)))
 
 
 def typed(column: Column, text: SparkColumn) -> SparkColumn:
     """The value of a column, null where the text is not of its type."""
     if column.type is ColumnType.STRING:
         return text
-    return text.try_cast(SPARK_TYPES[column.type])
+    value = text.try_cast(SPARK_TYPES[column.type])
+    if column.type is ColumnType.TIMESTAMP:  # a time without a date would be read as one of today
+        return F.when(text.rlike(r"^\s*\d{4}-\d{2}-\d{2}"), value)
+    return value
 
 
 def broken_rules(dataset: Dataset, line: SparkColumn, fields: SparkColumn, landed: SparkColumn) -> SparkColumn:
     """The names of the rules that a line breaks, separated by spaces; empty for a good line.
 
-    `fields` is the parsed line (a struct of texts), `landed` the day that delivers it.
+    `fields` is the parsed line, `landed` the day that delivers it; the typed values are columns of the same names.
     """
-    is_object = fields.isNotNull() & fields[CORRUPT].isNull()
-    breaches = [(ENCODING_RULE, line.contains(REPLACEMENT_CHARACTER)), (JSON_RULE, ~is_object)]
+    breaches: list[tuple[str, SparkColumn]] = []
     for column in dataset.columns:
-        text = fields[column.name]
-        value = typed(column, text)
-        if column.type is not ColumnType.STRING:
-            breaches.append((column.type_rule_id, is_object & text.isNotNull() & value.isNull()))
+        text, value = fields[column.name], F.col(column.name)
+        breaches.append((column.type_rule_id, _is_mistyped(column, text, value, line)))
         if not column.nullable:
-            breaches.append((column.required_rule_id, is_object & text.isNull()))
+            breaches.append((column.required_rule_id, text.isNull()))
         breaches += [(column.rule_id(rule), _is_broken(rule, value, landed)) for rule in column.rules]
-    return F.concat_ws(" ", *(F.when(condition, F.lit(name)) for name, condition in breaches))
+    names = F.concat_ws(" ", *(F.when(condition, F.lit(name)) for name, condition in breaches))
+    unread = F.when(~F.is_valid_utf8(line), F.lit(ENCODING_RULE)).when(fields.isNull(), F.lit(JSON_RULE))
+    return unread.otherwise(names)
+
+
+def _is_mistyped(column: Column, text: SparkColumn, value: SparkColumn, line: SparkColumn) -> SparkColumn:
+    if column.type is not ColumnType.STRING:
+        return text.isNotNull() & value.isNull()
+    kind = F.schema_of_variant(F.try_variant_get(F.try_parse_json(line), f"$.{column.name}", "variant"))
+    looks_nested = text.startswith("[") | text.startswith("{")
+    return F.when(looks_nested, F.coalesce(kind != F.lit("STRING"), F.lit(True)))
 
 
 def _is_broken(rule: Rule, value: SparkColumn, landed: SparkColumn) -> SparkColumn:
@@ -57,13 +76,13 @@ def _is_broken(rule: Rule, value: SparkColumn, landed: SparkColumn) -> SparkColu
     match rule:
         case Between(low, high):
             sides = [F.isnan(value.cast("double"))]
-            sides += [value < low] if low is not None else []
-            sides += [value > (high if high is not None else 1.7976931348623157e308)]
+            sides.append(value < (low if low is not None else -LARGEST_FLOAT))
+            sides.append(value > (high if high is not None else LARGEST_FLOAT))
             return reduce(or_, sides)
         case OneOf(values):
             return ~value.isin(*values)
         case Matches(pattern):
-            return ~value.rlike(f"^(?:{pattern})$")
+            return ~value.rlike(rf"(?d)\A(?:{pattern})\z")
         case MaxLength(characters):
             return (F.length(value) > characters) | (F.length(value) == 0)
         case Arrives(late_days):

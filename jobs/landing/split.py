@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS, LANDED_DS, Dataset
 from jobs.landing.duplicates import CONFLICT, DUPLICATE, VERDICT, verdicts
-from jobs.landing.lines import FILE, LINE, PLACE, numbered, read_lines
-from jobs.landing.predicates import broken_rules, text_schema, typed
+from jobs.landing.lines import FILE, LINE, PLACE, SEQUENCE, TEXT, line_numbers, path_of, read_lines, readable
+from jobs.landing.predicates import broken_rules, parsed, typed
 
 RULES = "_rules"
+_FIELDS = "_fields"
 
 
 @dataclass(frozen=True)
@@ -43,63 +45,74 @@ class Split:
         self._judged = _judged(dataset, self._lines).persist(StorageLevel.MEMORY_AND_DISK)
         good = self._judged.where(F.col(RULES) == "")
         self._verdicts = verdicts(dataset, good, landed_before).persist(StorageLevel.MEMORY_AND_DISK)
-        self._resolved = self._judged.join(F.broadcast(self._verdicts), on=list(PLACE), how="left")
+        rows = self._judged.where(F.col(RULES).isNotNull())
+        self._resolved = rows.join(F.broadcast(self._verdicts), on=SEQUENCE, how="left")
 
-    def accounts(self) -> dict[str, Account]:
-        """The account of each delivered day."""
-        is_good = F.col(RULES) == ""
-        status = F.when(~is_good | (F.col(VERDICT) == CONFLICT), "quarantined").otherwise(
-            F.when(F.col(VERDICT) == DUPLICATE, "duplicates").otherwise("accepted")
+    def counts(self) -> DataFrame:
+        """How many rows of each delivered day had which fate, and for those accepted, of which day they are."""
+        fate = (
+            F.when(self._is_refused(), "quarantined")
+            .when(F.col(VERDICT) == DUPLICATE, "duplicates")
+            .otherwise("accepted")
         )
-        day = F.when(status == "accepted", F.col(DS))
-        counts = self._resolved.groupBy(LANDED_DS, status.alias("status"), day.alias("day")).count().collect()
-        accounts = {}
-        for landed in sorted({row[LANDED_DS] for row in counts}):
-            mine = [row for row in counts if row[LANDED_DS] == landed]
-            totals = {"accepted": 0, "quarantined": 0, "duplicates": 0}
-            for row in mine:
-                totals[row["status"]] += row["count"]
-            by_day = {row["day"]: row["count"] for row in mine if row["status"] == "accepted"}
-            accounts[landed] = Account(sum(totals.values()), **totals, accepted_by_day=dict(sorted(by_day.items())))
-        return accounts
+        day = F.when(fate == "accepted", F.col(DS))
+        counted = self._resolved.groupBy(LANDED_DS, fate.alias("fate"), day.alias("day")).count()
+        return counted.select(F.lit(self.dataset.name).alias("dataset"), LANDED_DS, "fate", "day", "count")
 
     def accepted(self) -> DataFrame:
         """The rows that land, in the columns of the dataset and its partition."""
         names = [*self.dataset.column_names, *self.dataset.partition]
-        stands = (F.col(RULES) == "") & F.col(VERDICT).isNull()
-        return self._resolved.where(stands).select(*(F.col(name) for name in names))
+        return self._resolved.where((F.col(RULES) == "") & F.col(VERDICT).isNull()).select(*names)
 
     def quarantined(self) -> DataFrame:
         """The rows that were refused, whole, each with the rules it broke, its file and its line."""
         key = " ".join(f"{name}.{CONFLICT}" for name in self.dataset.identity)
-        refused = self._resolved.select(
-            *PLACE, F.when(F.col(VERDICT) == CONFLICT, F.lit(key)).otherwise(F.col(RULES)).alias("rules"), VERDICT
-        ).where((F.col("rules") != "") & (F.col(VERDICT).isNull() | (F.col(VERDICT) == CONFLICT)))
-        return numbered(self._lines, refused).select(
+        rules = F.when(F.col(VERDICT) == CONFLICT, F.lit(key)).otherwise(F.col(RULES))
+        refused = self._resolved.where(self._is_refused()).select(*PLACE, rules.alias(RULES))
+        numbered = line_numbers(self._judged, refused).select(SEQUENCE, RULES, LINE)
+        return self._lines.join(F.broadcast(numbered), on=SEQUENCE, how="inner").select(
             F.lit(self.dataset.name).alias("dataset"),
-            F.regexp_extract(FILE, r"[^/]+/ds=[^/]+/[^/]+$", 0).alias("file"),
+            path_of(FILE).alias("file"),
             F.col(LINE).alias("line"),
-            "rules",
-            F.col("value").alias("row"),
+            F.col(RULES).alias("rules"),
+            readable(TEXT).alias("row"),
             F.col(LANDED_DS).alias(DS),
         )
+
+    @staticmethod
+    def _is_refused() -> Column:
+        return (F.col(RULES) != "") | F.coalesce(F.col(VERDICT) == CONFLICT, F.lit(False))
 
     def release(self) -> None:
         self._verdicts.unpersist()
         self._judged.unpersist()
 
 
+def accounts(splits: Sequence[Split]) -> dict[str, dict[str, Account]]:
+    """The account of each delivery, by the dataset's name and the day; counted in one go."""
+    if not splits:
+        return {}
+    counts = reduce(DataFrame.unionByName, (split.counts() for split in splits)).collect()
+    made: dict[str, dict[str, Account]] = {split.dataset.name: {} for split in splits}
+    for dataset, landed in sorted({(row["dataset"], row[LANDED_DS]) for row in counts}):
+        mine = [row for row in counts if (row["dataset"], row[LANDED_DS]) == (dataset, landed)]
+        totals = {"accepted": 0, "quarantined": 0, "duplicates": 0}
+        for row in mine:
+            totals[row["fate"]] += row["count"]
+        by_day = {row["day"]: row["count"] for row in mine if row["fate"] == "accepted"}
+        made[dataset][landed] = Account(sum(totals.values()), **totals, accepted_by_day=dict(sorted(by_day.items())))
+    return made
+
+
 def _judged(dataset: Dataset, lines: DataFrame) -> DataFrame:
-    """Each line parsed, typed and checked against the contract. Blank lines are no rows."""
+    """Each line parsed, typed and checked against the contract; blank lines are no rows and have no rules."""
     assert dataset.delivery is not None
-    line, fields, landed = F.col("value"), F.col("_fields"), F.col(LANDED_DS)
-    parsed = lines.where(F.trim(line) != "").withColumn(
-        "_fields",
-        F.from_json(line, text_schema(dataset), {"columnNameOfCorruptRecord": "_corrupt", "mode": "PERMISSIVE"}),
+    line, fields, landed = F.col(TEXT), F.col(_FIELDS), F.col(LANDED_DS)
+    values = [typed(column, fields[column.name]).alias(column.name) for column in dataset.columns]
+    day = F.col(dataset.delivery.time_column).cast("date").cast("string") if dataset.delivery.by_event_day else landed
+    return (
+        lines.withColumn(_FIELDS, parsed(dataset, line))
+        .select(TEXT, _FIELDS, LANDED_DS, *PLACE, *values)
+        .withColumn(RULES, F.when(line.rlike(r"\S"), broken_rules(dataset, line, fields, landed)))
+        .select(*dataset.column_names, RULES, LANDED_DS, *PLACE, *([day.alias(DS)]))
     )
-    columns = [typed(column, fields[column.name]).alias(column.name) for column in dataset.columns]
-    rules = broken_rules(dataset, line, fields, landed).alias(RULES)
-    judged = parsed.select(*columns, rules, LANDED_DS, *PLACE)
-    if dataset.delivery.by_event_day:
-        return judged.withColumn(DS, F.date_format(dataset.delivery.time_column, "yyyy-MM-dd"))
-    return judged.withColumn(DS, F.col(LANDED_DS))

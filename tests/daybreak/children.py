@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
@@ -20,7 +21,17 @@ from typing import Any
 import daybreak
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["daybreak.lake", "daybreak.releases", "daybreak.datasets", "pytest"])
+PROCESSES.set_forkserver_preload(
+    [
+        "daybreak.lake",
+        "daybreak.releases",
+        "daybreak.datasets",
+        "pandas",
+        "pyarrow.acero",
+        "pyarrow.pandas_compat",
+        "pytest",
+    ]
+)
 SOURCE = str(Path(daybreak.__file__).parent)
 FILE_EVENTS = frozenset(
     {"open", "os.link", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir", "shutil.rmtree"}
@@ -76,6 +87,15 @@ def moments_of(job: Job, folder: Path) -> int:
     return int(here.recv())
 
 
+def seconds_of(job: Job, folder: Path) -> float:
+    """How long the undisturbed job takes on `folder`."""
+    here, there = PROCESSES.Pipe(duplex=False)
+    child = start(_clocked, job, folder, there)
+    child.join()
+    assert child.exitcode == ENDED
+    return float(here.recv())
+
+
 def kill_at(moment: int, job: Job, folder: Path) -> int:
     """Runs the job on `folder` and kills it at that moment; how it ended."""
     return _outcome(start(_fused, moment, job, folder))
@@ -100,6 +120,12 @@ def _counted(job: Job, folder: Path, reply: Any) -> None:
     reply.send(fuse.moments)
 
 
+def _clocked(job: Job, folder: Path, reply: Any) -> None:
+    started = time.perf_counter()
+    job(folder)
+    reply.send(time.perf_counter() - started)
+
+
 def _fused(moment: int, job: Job, folder: Path) -> None:
     Fuse(str(folder), moment).light()
     job(folder)
@@ -108,4 +134,4 @@ def _fused(moment: int, job: Job, folder: Path) -> None:
 def _timed(seconds: float, job: Job, folder: Path) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds)
     job(folder)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    os._exit(ENDED)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,10 +45,13 @@ def ask(postgres: Postgres, sql: str, database: str = "postgres") -> object:
         server.close()
 
 
-def pid_of(postgres: Postgres) -> int:
+def kill(postgres: Postgres) -> None:
+    """kill -9, and the moment until the kernel has done it."""
     session = postgres.sessions.recorded("postgres")
     assert session is not None
-    return session.pid
+    os.kill(session.pid, signal.SIGKILL)
+    while session.alive():
+        time.sleep(0.01)
 
 
 def test_starting_and_stopping_twice_is_once(settings: Settings, postgres: Postgres) -> None:
@@ -66,14 +70,14 @@ def test_it_survives_kill_9(postgres: Postgres) -> None:
     """After kill -9 the lock file is stale; the next start recovers what was committed."""
     postgres.ensure_database("crash")
     ask(postgres, "create table if not exists two as select 43 as n", "crash")
-    os.kill(pid_of(postgres), signal.SIGKILL)
+    kill(postgres)
     assert postgres.start()
     assert ask(postgres, "select n from two", "crash") == 43
 
 
 def test_a_lock_file_that_names_a_stranger_does_not_stop_it(postgres: Postgres) -> None:
     """A stale lock file whose number now belongs to another living process is recognised and dropped."""
-    os.kill(pid_of(postgres), signal.SIGKILL)
+    kill(postgres)
     lock = postgres.data / "postmaster.pid"
     lines = lock.read_text().splitlines()
     lock.write_text("\n".join([str(os.getppid()), *lines[1:]]) + "\n")

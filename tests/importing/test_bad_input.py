@@ -38,6 +38,7 @@ def refused(tmp_path, content: str | bytes, mapping: str = EVENTS_MAPPING, name:
         ("when,when,what,did\n" + GOOD, r"events\.csv has two columns named 'when'"),
         ("when,who,item,did\n" + GOOD, r"no column 'what'; its columns are 'when', 'who', 'item', 'did'"),
         ("time,who,item,did\n" + GOOD, r"no column 'when', 'what'; its columns are"),
+        ("when/who/what/did\n", r"its columns are 'when/who/what/did': name the separator"),
         (HEADER + GOOD + "2026-11-20;u2;i1;view\n", r"row 2: expected 4 columns separated by ',', found 1 in '2026"),
         (HEADER + GOOD + GOOD.replace("view", "view,more"), r"row 2: expected 4 columns .*, found 5"),
         (HEADER + GOOD + "yesterday,u1,i1,view\n", r"row 2: events.event_ts must be an ISO 8601 .*found 'yesterday'"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -137,6 +139,32 @@ def test_many_files_of_several_kinds_are_one_dataset(tmp_path):
     imported_by(EVENTS_MAPPING, tmp_path / "data", tmp_path / "landing")
     rows = landed(tmp_path / "landing", "events")["2026-11-20"]
     assert [(row["user_id"], row["item_id"]) for row in rows] == [("u1", "i1"), ("2", "true"), ("3", '["a"]')]
+
+
+def test_whole_floats_of_parquet_are_ids_without_exponent(tmp_path):
+    """Tools that hold nulls in floats turn the id 12345678901 into 12345678901.0, and so do their timestamps."""
+    (tmp_path / "data").mkdir()
+    columns = {"when": [1763640000.0] * 2, "who": [12345678901.0, None], "what": [7.0, 7.5], "did": ["view"] * 2}
+    pq.write_table(pa.table(columns), tmp_path / "data" / "events.parquet")
+    mapping = EVENTS_MAPPING.replace("event_ts: when", "event_ts: {column: when, timestamp: epoch_s}")
+    imported_by(mapping, tmp_path / "data", tmp_path / "landing")
+    rows = landed(tmp_path / "landing", "events")["2025-11-20"]
+    assert [(row.get("user_id"), row["item_id"]) for row in rows] == [("12345678901", "7"), (None, "7.5")]
+
+
+def test_the_example_of_the_documentation_works(tmp_path):
+    """The mapping printed in docs/bring-your-data.md imports files with the columns it names."""
+    page = (Path(__file__).parents[2] / "docs" / "bring-your-data.md").read_text(encoding="utf-8")
+    mapping = page.split("```yaml\n")[1].split("```")[0]
+    shop = tmp_path / "shop"
+    write(shop / "clicks" / "2026-11.csv", "ts,visitor,product,action,amount\n1763640000,7,a1,buy,1250\n")
+    write(shop / "products.csv", "sku;name;group;cents\na1;Lamp;light;1250\n")
+    write(shop / "visitors.csv", "id,since,land\n7,20.11.2025,NO\n")
+    imported_by(mapping, shop, tmp_path / "landing")
+    event = landed(tmp_path / "landing", "events")["2025-11-20"][0]
+    assert (event["user_id"], event["event_type"], event["price"]) == ("u7", "purchase", 12.5)
+    assert landed(tmp_path / "landing", "items")["2025-11-20"][0]["title"] == "Lamp"
+    assert landed(tmp_path / "landing", "users")["2025-11-20"][0]["signup_ts"] == "2025-11-20T00:00:00.000000Z"
 
 
 def test_json_lines_may_leave_out_what_is_null(tmp_path):

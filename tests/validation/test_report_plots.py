@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -86,6 +87,14 @@ def test_a_surface_without_lists_of_its_own_draws_nothing() -> None:
     """There is nothing to draw for a surface that has only a fallback."""
     nothing = Shelf("s", 0, 0, 5, {}, {}, {}, None, None, None, (), Scores((), ()))
     assert charts.shelf_plots(nothing) == ()
+
+
+def test_of_many_categories_the_most_wanted_are_drawn_and_the_caption_says_so() -> None:
+    """A catalogue of a hundred categories gives a drawing that fits the page."""
+    many = tuple(CategoryShare(f"c{n}", 0.01, 0.01) for n in range(100))
+    drawn = charts.shelf_plots(replace(_shelf(), categories=many))[2]
+    assert drawn.caption == "Category mix of lists and events, the 14 most wanted of 100"
+    assert ("c13" in drawn.svg, "c14" in drawn.svg) == (True, False)
 
 
 def test_long_labels_are_cut_and_made_printable() -> None:

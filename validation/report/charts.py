@@ -12,6 +12,7 @@ from validation.report.runs import TimeLine
 from validation.report.shelves import TOP, Shelf
 
 BARS_AT_MOST = 24
+CATEGORIES = 14
 ROW_INCHES = 0.21
 
 
@@ -101,13 +102,15 @@ def _sources(shelf: Shelf) -> Plot:
     colors = {source: SERIES[(number + 1) % len(SERIES)] for number, source in enumerate(sorted(places))}
 
     def draw(axes: Any) -> None:
-        below = [0.0] * max(map(len, places.values()))
+        length = max(map(len, places.values()))
+        edges = [0.5 + place for place in range(length + 1)]
+        below = [0.0] * (length + 1)
         for source, shares in places.items():
-            percents = [100 * share for share in shares]
-            axes.bar(range(1, len(shares) + 1), percents, bottom=below, width=0.9, color=colors[source])
-            below = [low + percent for low, percent in zip(below, percents, strict=True)]
+            above = [low + 100 * share for low, share in zip(below, (*shares, shares[-1]), strict=True)]
+            axes.fill_between(edges, below, above, step="post", color=colors[source], linewidth=0)
+            below = above
         axes.set_xlabel("place in the list")
-        axes.set_xlim(0.4, len(below) + 0.6)
+        axes.set_xlim(0.5, length + 0.5)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
         axes.set_ylim(0, 100)
 
@@ -116,22 +119,26 @@ def _sources(shelf: Shelf) -> Plot:
 
 
 def _categories(shelf: Shelf) -> Plot:
-    rows = range(len(shelf.categories))
-    names = [short(share.category) for share in shelf.categories]
+    shares = shelf.categories[:CATEGORIES]
+    rows = range(len(shares))
+    names = [short(share.category) for share in shares]
 
     def draw(axes: Any) -> None:
-        axes.barh([row - 0.2 for row in rows], [100 * s.lists for s in shelf.categories], height=0.36, color=SERIES[1])
-        axes.barh([row + 0.2 for row in rows], [100 * s.events for s in shelf.categories], height=0.36, color=SERIES[0])
+        axes.barh([row - 0.2 for row in rows], [100 * s.lists for s in shares], height=0.36, color=SERIES[1])
+        axes.barh([row + 0.2 for row in rows], [100 * s.events for s in shares], height=0.36, color=SERIES[0])
         axes.set_yticks(rows, names)
         axes.tick_params(axis="y", labelcolor=INK)
-        axes.set_ylim(len(shelf.categories) - 0.5, -0.5)
+        axes.set_ylim(len(shares) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.grid(visible=True, axis="x")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}%")
 
     legend = ((f"top {TOP} of the lists", SERIES[1]), ("what people wanted", SERIES[0]))
     height = max(2.3, 0.4 + ROW_INCHES * len(rows))
-    return plot(draw, "Category mix of lists and events", height=height, legend=legend, labels=names, of=shelf.surface)
+    caption = "Category mix of lists and events"
+    if len(shelf.categories) > len(shares):
+        caption += f", the {len(shares)} most wanted of {len(shelf.categories)}"
+    return plot(draw, caption, height=height, legend=legend, labels=names, of=shelf.surface)
 
 
 def _scores(shelf: Shelf) -> Plot:

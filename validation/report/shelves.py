@@ -13,7 +13,6 @@ from validation.report.catalogue import Catalogue
 
 TOP = 10
 POPULAR_SHARE = 0.01
-CATEGORIES = 12
 SCORE_BINS = 30
 
 
@@ -111,19 +110,14 @@ def _popular_share(candidates: pa.ChunkedArray, popularity: pa.Table) -> float |
 def _category_mix(
     listed: pa.Array | pa.ChunkedArray, items: Catalogue, popularity: pa.Table
 ) -> tuple[CategoryShare, ...]:
-    """Category shares of lists and events, the most wanted first; the small ones are put together."""
+    """Category shares of lists and events, the most wanted first."""
     in_lists = _shares(listed)
     wanted = pa.table({"category": items.category_of(popularity["item_id"]), "events": popularity["events"]})
     sums = wanted.group_by("category").aggregate([("events", "sum")]).to_pylist()
     events = sum(row["events_sum"] for row in sums)
     in_events = {row["category"]: row["events_sum"] / events for row in sums} if events else {}
     names = sorted({*in_lists, *in_events}, key=lambda name: (-in_events.get(name, 0), -in_lists.get(name, 0), name))
-    shares = [CategoryShare(name, in_lists.get(name, 0.0), in_events.get(name, 0.0)) for name in names]
-    if len(shares) <= CATEGORIES:
-        return tuple(shares)
-    rest = shares[CATEGORIES - 1 :]
-    others = CategoryShare(f"{len(rest)} others", sum(s.lists for s in rest), sum(s.events for s in rest))
-    return (*shares[: CATEGORIES - 1], others)
+    return tuple(CategoryShare(name, in_lists.get(name, 0.0), in_events.get(name, 0.0)) for name in names)
 
 
 def _scores(scores: pa.ChunkedArray) -> Scores:
