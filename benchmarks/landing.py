@@ -1,7 +1,8 @@
 """Landing against a bare Spark that reads the same JSON and writes Parquet: rounds in turn, in one session, medians.
 
-Landing parses, types and checks every rule, tells duplicates, keeps the account, fsyncs and commits; the bare job reads with the
-schema given (no inference) and writes. Run: `python -m benchmarks.landing [--events N] [--rounds N] [--json]`.
+Landing parses, types and checks every rule, tells duplicates, keeps the account, fsyncs and commits; the bare job
+reads with the schema given (no inference) and writes. Run: `python -m benchmarks.landing [--events N] [--rounds N]
+[--json]`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Three nights over a simulated month, as `make nightly` runs them: what a night takes, and what of it is start-up.
 
-The first night lands the whole month; the second is the one to look at. Run: `python -m benchmarks.night [--events N] [--json]`.
+The first night lands the whole month; the second is the one to look at. Run: `python -m benchmarks.night [--events
+N] [--json]`.
 """
 
 from __future__ import annotations

@@ -47,9 +47,11 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Removes what writers that died in `write_atomically` left in a folder and in the folders directly in it."""
-    for path in [*folder.glob(f".*{LEFTOVER}"), *folder.glob(f"*/.*{LEFTOVER}")]:
-        if not is_alive(int(path.name.removesuffix(LEFTOVER).rsplit(".", 1)[-1])):
-            path.unlink(missing_ok=True)
+    for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+        with contextlib.suppress(FileNotFoundError):
+            for path in place.glob(f".*{LEFTOVER}"):
+                if not is_alive(int(path.name.removesuffix(LEFTOVER).rsplit(".", 1)[-1])):
+                    path.unlink(missing_ok=True)
 
 
 def is_alive(pid: int) -> bool:

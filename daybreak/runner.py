@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from daybreak import clock
@@ -18,6 +21,7 @@ from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, StepSpec
 from daybreak.targets import load
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Observer = Callable[[RunRecord], None]
 
 
@@ -36,7 +40,13 @@ def run_steps(
     lake = Lake.of(settings)
     records = []
     for spec, config in zip(specs, configs, strict=True):
-        records.append(_run_step(spec, config, settings, lake))
+        try:
+            records.append(_run_step(spec, config, settings, lake))
+        except Exception as error:
+            failure = _foreseen(error, settings.root)
+            if failure is error:
+                raise
+            raise failure from error
         observer(records[-1])
     return records
 
@@ -71,25 +81,25 @@ def _run_step(spec: StepSpec, config: StepConfig, settings: Settings, lake: Lake
     try:
         summary = load(spec.target)(config, io)
     except Exception as error:
-        failure = _foreseen(error)
-        book.write(record("failed", failure.summary if isinstance(failure, DaybreakError) else {}, str(failure)))
-        if failure is error:
-            raise
-        raise failure from error
+        failure = _foreseen(error, settings.root)
+        with contextlib.suppress(OSError):  # a full disk has no room for the record of it either
+            book.write(record("failed", failure.summary if isinstance(failure, DaybreakError) else {}, str(failure)))
+        raise
     done = record("done", summary)
     book.write(done)
     return done
 
 
-def _foreseen(error: Exception) -> Exception:
-    """A full disk and the like, as the sentence that a person can act on."""
+def _foreseen(error: Exception, home: Path) -> Exception:
+    """A full disk as the sentence that a person can act on; any other error as it is."""
     cause: BaseException | None = error
     while cause is not None:
-        if (isinstance(cause, OSError) and cause.errno == 28) or "No space left on device" in str(cause):
-            free = os.statvfs(".")
+        if getattr(cause, "errno", None) in NO_ROOM or any(os.strerror(number) in str(cause) for number in NO_ROOM):
+            disk = os.statvfs(next(place for place in (home, *home.parents) if place.exists()))
+            free = disk.f_bavail * disk.f_frsize >> 20
             return DaybreakError(
-                f"the disk is full ({free.f_bavail * free.f_frsize >> 20} MiB free): nothing was committed;"
-                " free some space and run the same command again"
+                f"the disk is full ({free} MiB free in {home}), or a limit of the user is reached: no table holds"
+                " half a day; make room and run the same command again"
             )
         cause = cause.__cause__ or cause.__context__
     return error

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from daybreak.errors import SettingsError
 
@@ -118,17 +120,25 @@ def load_settings() -> Settings:
     values, problems = _file_values()
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
     problems += [
-        f"{name}: no such setting" for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known
+        f"{name}: no such setting"
+        for name in sorted(os.environ)
+        if name.upper().startswith(PREFIX) and name.upper() not in known
     ]
+    settings = None
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        problems += [f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors()]
-        settings = None
+        problems += [f"{'.'.join(map(str, line['loc']))}: {_in_words(line)}" for line in error.errors()]
+    except UnreadableVariable as error:
+        problems += [f'{error}: a table is written as JSON, such as {{"aws_region": "eu-central-1"}}']
     if problems or settings is None:
         names = ", ".join(sorted(Settings.model_fields))
         raise SettingsError(f"the settings are wrong: {'; '.join(problems)}. The settings are: {names}")
     return settings
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    return "no such setting" if problem["type"] == "extra_forbidden" else problem["msg"]
 
 
 def _file_values() -> tuple[dict[str, Any], list[str]]:
@@ -138,5 +148,5 @@ def _file_values() -> tuple[dict[str, Any], list[str]]:
         return {}, [f"{CONFIG_VARIABLE}: there is no file {path}"] if named else []
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")), []
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         return {}, [f"{path}: not a TOML file ({error})"]

@@ -3,9 +3,10 @@ code."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -84,16 +85,27 @@ class Surface(_Strict):
         return self
 
 
+class _EachNameOnce(yaml.SafeLoader):
+    """Plain YAML would let the second of two shelves of one name replace the first without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"'{name}' stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 _ADAPTER = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], Surface])
 
 
 def load_surfaces(path: Path) -> dict[str, Surface]:
     """The surfaces of a file, every error at once."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _EachNameOnce)
     except FileNotFoundError:
         raise SettingsError(f"there is no surfaces file {path}; set DAYBREAK_SURFACES_FILE or write one") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     try:
         surfaces = _ADAPTER.validate_python(document)

@@ -38,7 +38,6 @@ def cooccurrence(events: DataFrame, config: CooccurrenceConfig) -> DataFrame:
         touched.withColumn("_number", F.row_number().over(newest))
         .where(F.col("_number") <= config.items_per_user)
         .select("user_id", "item_id")
-        .persist()
     )
     popularity = baskets.groupBy("item_id").agg(F.count("*").alias("of_item"))
     together = (

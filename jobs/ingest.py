@@ -3,18 +3,19 @@
 Reads `landing/<dataset>/ds=<day>/*.jsonl[.gz]` of every delivered dataset. Each line is accepted into the day it
 belongs to (an event that comes up to three days late lands in the day it happened on), refused into
 `quarantine/rows` with each rule it broke and its file and line, or left out as a duplicate: rows in = accepted +
-quarantined + duplicates, always. Earlier days that were delivered and never landed are landed too, oldest first in
-the account, so a night after an outage catches up.
+quarantined + duplicates, always. Files of earlier days that were delivered and never landed are landed too, so a night
+after an outage, or after a file that came too late for its own night, catches up.
 
 The night stops here, with nothing landed, where a required file is missing, broken or stale, or where the share of
 refused rows is above `max_bad_share`; the refused rows are in the quarantine then, to be looked at. A second run of
-a day replaces what the first one landed, by the same rules and to the same rows.
+a day replaces what the first one landed, by the same rules and to the same rows. Whoever delivers other files for an
+earlier day runs the days after it again as well, because what stands was decided in their order.
 """
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
+from functools import reduce
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,12 +25,17 @@ from pyspark.sql import DataFrame
 from daybreak.clock import days_before
 from daybreak.contracts import DS, LANDED_DS, Dataset
 from daybreak.datasets import DELIVERED, DELIVERIES, LANDINGS, LATE_DAYS, QUARANTINE
-from daybreak.errors import DaybreakError, DeliveryError
+from daybreak.errors import DaybreakError
 from daybreak.lake.schemas import full_schema
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from jobs.landing.delivery import delivered_days, explain_unreadable, files_of
-from jobs.landing.split import Account, Split
+from jobs.landing.delivery import delivered_days, explain_unreadable, files_of, refuse_missing
+from jobs.landing.fitness import refuse_unless_fit
+from jobs.landing.split import Account, Split, accounts
+
+Files = dict[Dataset, dict[str, list[Path]]]
+Accounts = dict[Dataset, dict[str, Account]]
+NOTHING = Account(0, 0, 0, 0, {})
 
 
 class IngestConfig(StepConfig):
@@ -39,97 +45,92 @@ class IngestConfig(StepConfig):
 
 
 def run(config: IngestConfig, io: StepIO) -> Summary:
-    """Lands every delivered day up to this one that has not landed, and this one again."""
-    days = _days_to_land(io)
-    splits: dict[Dataset, Split] = {}
+    """Lands this day, and the files of earlier days that have not landed."""
+    days, landed = _days_to_land(io)
+    files = _files(io, days)
+    splits = {dataset: _split(io, dataset, files[dataset], days) for dataset in files if files[dataset]}
     try:
+        found = _accounts(splits, files)
+        _commit_quarantine(io, splits, found, days)
+        for dataset, by_day in found.items():
+            for day, account in by_day.items():
+                refuse_unless_fit(dataset, day, account, config.max_bad_share)
         for dataset in DELIVERED:
-            files = [path for day in days for path in files_of(io.landing, dataset, day)]
-            if files:
-                io.note_files(files)
-                splits[dataset] = Split(io.spark, dataset, files, _landed_before(io, dataset, days))
-        accounts = {dataset: _account(split, days, io.landing) for dataset, split in splits.items()}
-        _commit_quarantine(io, splits, accounts, days)
-        for dataset, by_day in accounts.items():
-            for day in days:
-                _refuse_unless_fit(dataset, day, by_day.get(day), config.max_bad_share)
-        for dataset, split in splits.items():
-            io.write(dataset, split.accepted(), days=days)
+            if dataset in splits:
+                io.write(dataset, splits[dataset].accepted(), days=days)
+            elif any((dataset.name, day) in landed for day in days):
+                io.write(dataset, full_schema(dataset).empty_table(), days=days)
     finally:
         for split in splits.values():
             split.release()
-    _commit_ledgers(io, accounts, days)
-    return _summary(accounts, days)
+    _commit_ledgers(io, found, files, days)
+    return _summary(found, days)
 
 
-def _days_to_land(io: StepIO) -> list[str]:
-    """This day, and every earlier delivered day that has not landed."""
-    delivered = {day for dataset in DELIVERED for day in delivered_days(io.landing, dataset) if day < io.ds}
-    return [*sorted(day for day in delivered if not io.was_landed(DELIVERIES, day)), io.ds]
+def _days_to_land(io: StepIO) -> tuple[list[str], set[tuple[str, str]]]:
+    """This day and every earlier one with files that have not landed; and which dataset and day have."""
+    ledger = io.read(DELIVERIES, columns=["dataset", DS])
+    landed = set(zip(ledger["dataset"].to_pylist(), ledger[DS].to_pylist(), strict=True))
+    delivered = {(dataset.name, day) for dataset in DELIVERED for day in delivered_days(io.landing, dataset, io.ds)}
+    return sorted({io.ds, *(day for _, day in delivered - landed)}), landed
 
 
-def _landed_before(io: StepIO, dataset: Dataset, days: list[str]) -> DataFrame:
-    """Rows of earlier nights that a row of these days may repeat."""
+def _files(io: StepIO, days: list[str]) -> Files:
+    found: Files = {}
+    for dataset in DELIVERED:
+        refuse_missing(io.landing, dataset, io.ds)
+        by_day = {day: files_of(io.landing, dataset, day) for day in days}
+        found[dataset] = {day: files for day, files in by_day.items() if files}
+        io.note_files([path for files in found[dataset].values() for path in files])
+    return found
+
+
+def _split(io: StepIO, dataset: Dataset, files: dict[str, list[Path]], days: list[str]) -> Split:
+    """The delivered rows, beside those of other nights that they may repeat.
+
+    A state of a user or item that is told again on another day is no duplicate: it is the state of that day too.
+    """
     assert dataset.delivery is not None
-    if not dataset.delivery.by_event_day:
-        return io.frame(dataset, since=days[0], until=days_before(days[0], 1))
-    rows = io.frame(dataset, since=days_before(days[0], LATE_DAYS))
-    return rows.where(~rows[LANDED_DS].isin(days))
+    before = None
+    if dataset.delivery.by_event_day:
+        before = io.frame(dataset, since=days_before(days[0], LATE_DAYS))
+        before = before.where(~before[LANDED_DS].isin(days))
+    return Split(io.spark, dataset, [path for paths in files.values() for path in paths], before)
 
 
-def _account(split: Split, days: list[str], landing: Path) -> dict[str, Account]:
+def _accounts(splits: dict[Dataset, Split], files: Files) -> Accounts:
     try:
-        return split.accounts()
+        counted = accounts(list(splits.values()))
     except Exception as error:
-        files = [path for day in days for path in files_of(landing, split.dataset, day)]
-        raise explain_unreadable(files) or error from error
+        paths = (path for by_day in files.values() for paths in by_day.values() for path in paths)
+        raise explain_unreadable(paths) or error from error
+    return {
+        dataset: {day: counted[dataset.name].get(day, NOTHING) for day in by_day}
+        for dataset, by_day in files.items()
+        if by_day
+    }
 
 
-def _refuse_unless_fit(dataset: Dataset, day: str, account: Account | None, max_bad_share: float) -> None:
-    name = dataset.short_name
-    if account is None or not account.rows_in:
-        if account is not None or (dataset.delivery and dataset.delivery.required):
-            raise DeliveryError(f"{name} of {day} holds no rows; deliver it again and run the night again")
-        return
-    numbers = {"rows_in": account.rows_in, "accepted": account.accepted, "quarantined": account.quarantined}
-    if account.bad_share > max_bad_share:
-        raise DeliveryError(
-            f"{name} of {day}: {account.quarantined:,} of {account.rows_in:,} rows ({account.bad_share:.1%}) break the"
-            f" contract, more than the {max_bad_share:.1%} allowed; nothing was landed, yesterday's lists stay live."
-            f" See why with `daybreak tables quarantine --ds {day}`, then deliver it again",
-            numbers,
-        )
-    if dataset.delivery and dataset.delivery.by_event_day and not account.accepted_by_day.get(day):
-        newest = max(account.accepted_by_day, default="none")
-        raise DeliveryError(
-            f"{name} of {day} is stale: it holds no new row of that day (newest day in it: {newest});"
-            " deliver the right file and run the night again",
-            numbers,
-        )
-
-
-def _commit_quarantine(
-    io: StepIO, splits: dict[Dataset, Split], accounts: dict[Dataset, dict[str, Account]], days: list[str]
-) -> None:
+def _commit_quarantine(io: StepIO, splits: dict[Dataset, Split], found: Accounts, days: list[str]) -> None:
     frames = [
-        split.quarantined()
-        for dataset, split in splits.items()
-        if any(account.quarantined for account in accounts[dataset].values())
+        splits[dataset].quarantined()
+        for dataset, by_day in found.items()
+        if any(account.quarantined for account in by_day.values())
     ]
-    rows = functools.reduce(DataFrame.unionByName, frames) if frames else full_schema(QUARANTINE).empty_table()
+    rows = reduce(DataFrame.unionByName, frames) if frames else full_schema(QUARANTINE).empty_table()
     io.write(QUARANTINE, rows, days=days)
 
 
-def _commit_ledgers(io: StepIO, accounts: dict[Dataset, dict[str, Account]], days: list[str]) -> None:
+def _commit_ledgers(io: StepIO, found: Accounts, files: Files, days: list[str]) -> None:
     landings, deliveries = [], []
-    for dataset, by_day in accounts.items():
+    for dataset, by_day in found.items():
         for landed, account in by_day.items():
             for event_day, rows in account.accepted_by_day.items():
                 landings.append({"dataset": dataset.name, "event_day": event_day, "accepted": rows, DS: landed})
             deliveries.append(
                 {
                     "dataset": dataset.name,
-                    "files": len(files_of(io.landing, dataset, landed)),
+                    "files": len(files[dataset][landed]),
                     "rows_in": account.rows_in,
                     "accepted": account.accepted,
                     "quarantined": account.quarantined,
@@ -138,19 +139,14 @@ def _commit_ledgers(io: StepIO, accounts: dict[Dataset, dict[str, Account]], day
                     DS: landed,
                 }
             )
-    io.write(LANDINGS, _table(landings, LANDINGS), days=days)
-    io.write(DELIVERIES, _table(deliveries, DELIVERIES), days=days)
+    io.write(LANDINGS, pa.Table.from_pylist(landings, schema=full_schema(LANDINGS)), days=days)
+    io.write(DELIVERIES, pa.Table.from_pylist(deliveries, schema=full_schema(DELIVERIES)), days=days)
 
 
-def _table(rows: list[dict[str, object]], dataset: Dataset) -> pa.Table:
-    names = (*dataset.column_names, DS)
-    return pa.table({name: [row[name] for row in rows] for name in names})
-
-
-def _summary(accounts: dict[Dataset, dict[str, Account]], days: list[str]) -> Summary:
+def _summary(found: Accounts, days: list[str]) -> Summary:
     totals: Counter[str] = Counter()
     per_dataset = {}
-    for dataset, by_day in accounts.items():
+    for dataset, by_day in found.items():
         mine = Counter[str]()
         for account in by_day.values():
             mine.update(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,6 +23,8 @@ from daybreak.steps import StepConfig, Summary
 from daybreak.surfaces import Entity, Surface, load_surfaces
 from serving_export.facts import Facts, Ints, Names, gather
 from serving_export.lists import FALLBACK
+
+Flags = npt.NDArray[np.bool_]
 
 EXAMPLES = 3
 
@@ -69,9 +72,8 @@ def run(config: GatesConfig, io: StepIO) -> Summary:
 def judge(surface: Surface, lists: pa.Table, facts: Facts) -> list[Verdict]:
     """Every gate of a surface on its lists."""
     own = lists.filter(pc.not_equal(lists["query_id"], FALLBACK))
-    names = facts.users if surface.query is Entity.USER else facts.items
-    expected = facts.active_users if surface.query is Entity.USER else facts.active_items
-    queries, candidates = names.numbers(own["query_id"]), facts.items.numbers(own["candidate_id"])
+    names, expected = _queries(surface, facts)
+    queries = names.numbers(own["query_id"])
     lengths = np.bincount(queries[queries >= 0], minlength=len(names))[expected]
     fallback = lists.num_rows - own.num_rows
     return [
@@ -84,31 +86,49 @@ def judge(surface: Surface, lists: pa.Table, facts: Facts) -> list[Verdict]:
         _at_most("empty", _share(lengths == 0), surface.gates.max_empty, _examples(names, expected[lengths == 0])),
         _at_least("fallback length", fallback, min(surface.gates.min_length, len(facts.active_items))),
         _at_most("longest list", lengths.max(initial=0), surface.length),
-        *(_never(gate, broken, own) for gate, broken in _broken_rules(surface, own, queries, candidates, facts)),
+        *(_never(gate, broken, lists) for gate, broken in _broken_rules(surface, lists, facts)),
     ]
 
 
-def _broken_rules(
-    surface: Surface, own: pa.Table, queries: Ints, candidates: Ints, facts: Facts
-) -> Iterator[tuple[str, np.typing.NDArray[np.bool_]]]:
-    """For each rule, which rows break it."""
-    n_items = len(facts.items)
-    keys = queries * n_items + candidates
-    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
-    yield "duplicates", np.isin(keys, keys[first[counts > 1]])
-    yield "order", ~_in_order(own)
+def _broken_rules(surface: Surface, lists: pa.Table, facts: Facts) -> Iterator[tuple[str, Flags]]:
+    """For each rule, which rows break it; the rules of the fallback are those that need no query."""
+    names, expected = _queries(surface, facts)
+    queries, candidates = names.numbers(lists["query_id"]), facts.items.numbers(lists["candidate_id"])
+    is_fallback = pc.equal(lists["query_id"], FALLBACK).to_numpy()
+    yield "duplicates", _repeated(lists)
+    yield "order", ~_in_order(lists)
+    yield "unknown queries", ~is_fallback & ~np.isin(queries, expected)
+    yield "unknown items", candidates < 0
     if surface.rules.own and surface.query is surface.candidate:
-        yield "own item", queries == candidates
+        yield "own item", ~is_fallback & (queries == candidates)
     if surface.rules.owned and surface.query is Entity.USER:
-        yield "already owned", np.isin(keys, facts.owned.users * n_items + facts.owned.items)
+        owned = facts.owned.users * len(facts.items) + facts.owned.items
+        is_known = (queries >= 0) & (candidates >= 0)
+        yield "already owned", is_known & np.isin(queries * len(facts.items) + candidates, owned)
     if surface.rules.inactive:
         yield "inactive items", ~np.isin(candidates, facts.active_items)
 
 
-def _in_order(own: pa.Table) -> np.typing.NDArray[np.bool_]:
+def _queries(surface: Surface, facts: Facts) -> tuple[Names, Ints]:
+    """The names of what is asked for, and the numbers of those that must have a list."""
+    if surface.query is Entity.USER:
+        return facts.users, facts.active_users
+    return facts.items, facts.active_items
+
+
+def _repeated(lists: pa.Table) -> Flags:
+    """The rows whose candidate stands in the same list more than once."""
+    pair = ["query_id", "candidate_id"]
+    numbered = lists.select(pair).append_column("row", pa.array(np.arange(lists.num_rows)))
+    first = numbered.group_by(pair, use_threads=False).aggregate([("row", "min"), ("row", "max")])
+    several = first.filter(pc.not_equal(first["row_min"], first["row_max"]))
+    return np.isin(np.arange(lists.num_rows), np.r_[several["row_min"].to_numpy(), several["row_max"].to_numpy()])
+
+
+def _in_order(lists: pa.Table) -> Flags:
     """Whether each row's rank follows the one before it in its list, at no higher score."""
-    query = own["query_id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    rank, score = own["rank"].to_numpy(), own["score"].to_numpy()
+    query = lists["query_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    rank, score = lists["rank"].to_numpy(), lists["score"].to_numpy()
     order = np.lexsort((rank, query))
     query, rank, score = query[order], rank[order], score[order]
     is_first = np.r_[True, query[1:] != query[:-1]] if len(query) else np.zeros(0, bool)
@@ -118,13 +138,13 @@ def _in_order(own: pa.Table) -> np.typing.NDArray[np.bool_]:
     return fine
 
 
-def _never(gate: str, broken: np.typing.NDArray[np.bool_], own: pa.Table) -> Verdict:
+def _never(gate: str, broken: Flags, lists: pa.Table) -> Verdict:
     rows = np.flatnonzero(broken)[:EXAMPLES]
-    examples = [f"{own['query_id'][i]} → {own['candidate_id'][i]}" for i in rows.tolist()]
+    examples = [f"{lists['query_id'][i].as_py() or 'fallback'} → {lists['candidate_id'][i]}" for i in rows.tolist()]
     return _at_most(gate, int(broken.sum()), 0, ", ".join(examples))
 
 
-def _share(which: np.typing.NDArray[np.bool_]) -> float:
+def _share(which: Flags) -> float:
     return float(which.mean()) if len(which) else 0.0
 
 

@@ -26,7 +26,7 @@ from daybreak.lake.digest import rows_digest
 from daybreak.releases import Check, Release, ReleaseStore
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from daybreak.surfaces import load_surfaces
+from daybreak.surfaces import Surface, load_surfaces
 from serving_export.reader.layout import LISTS_FILE
 from serving_export.reader.snapshot import Snapshot
 from serving_export.snapshot import ITEM_FIELDS, Entry, write_lists
@@ -41,9 +41,10 @@ class PublishConfig(StepConfig):
 def run(config: PublishConfig, io: StepIO) -> Summary:
     """Builds, audits, publishes, and clears away what is no longer kept."""
     lists = io.day(LISTS).sort_by([(name, "ascending") for name in LISTS.key])
-    _refuse_unless_passed(io.day(GATES), rows_digest(lists), config.ds)
+    surfaces = load_surfaces(io.settings.surfaces)
+    _refuse_unless_passed(io.day(GATES), rows_digest(lists), surfaces, config.ds)
     store = io.releases()
-    release_id = _build(io, store, lists)
+    release_id = _build(io, store, lists, surfaces)
     results = store.audit(release_id, [_same_lists(lists, config.audited_lists, io.seed)])
     if failed := [f"{check.name} ({check.detail})" for check in results if not check.passed]:
         raise GateError(f"release {release_id} failed its audit: {', '.join(failed)}. What was live stays live")
@@ -55,9 +56,14 @@ def run(config: PublishConfig, io: StepIO) -> Summary:
     return {"release": release_id, "published": True, "lists": _lists_in(store, release_id), "removed": len(removed)}
 
 
-def _refuse_unless_passed(gates: pa.Table, lists_digest: str, ds: str) -> None:
+def _refuse_unless_passed(gates: pa.Table, lists_digest: str, surfaces: dict[str, Surface], ds: str) -> None:
     rows = gates.to_pylist()
-    if any(row["lists_digest"] != lists_digest for row in rows) or not rows:
+    if (judged := {row["surface"] for row in rows}) != set(surfaces):
+        raise GateError(
+            f"the gates of {ds} judged {', '.join(sorted(judged)) or 'no surface'}, but the surfaces are now"
+            f" {', '.join(surfaces)}; run serving_export.lists and serving_export.gates again"
+        )
+    if any(row["lists_digest"] != lists_digest for row in rows):
         raise GateError(
             f"the gates of {ds} judged other lists than those there are now; run serving_export.gates again"
         )
@@ -65,8 +71,7 @@ def _refuse_unless_passed(gates: pa.Table, lists_digest: str, ds: str) -> None:
         raise GateError(f"the lists of {ds} failed their gates: {', '.join(failed)}; nothing was built")
 
 
-def _build(io: StepIO, store: ReleaseStore, lists: pa.Table) -> str:
-    surfaces = load_surfaces(io.settings.surfaces)
+def _build(io: StepIO, store: ReleaseStore, lists: pa.Table, surfaces: dict[str, Surface]) -> str:
     recipe = {name: surface.model_dump(mode="json") for name, surface in surfaces.items()}
     model = "blend-" + hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
     catalogue = io.state(ITEMS)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from daybreak.lake import Lake
@@ -15,6 +16,9 @@ from daybreak.settings import PREFIX, Settings, load_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+hypothesis.settings.register_profile("daybreak", deadline=None)
+hypothesis.settings.load_profile("daybreak")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

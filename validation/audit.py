@@ -79,9 +79,18 @@ def audit(dataset: Dataset, rows: pa.Table, days: Sequence[str]) -> list[dict[st
     suite = gx.ExpectationSuite(name=dataset.short_name)
     for expectation in expectations(dataset, days[0], days[-1]):
         suite.add_expectation(expectation)
-    frame = rows.to_pandas()
+    frame = _nan_told_from_null(rows).to_pandas()
     outcome = batches.get_batch({"dataframe": frame}).validate(suite, result_format="SUMMARY")
     return [_row(dataset, result.to_json_dict(), len(frame)) for result in outcome.results]
+
+
+def _nan_told_from_null(rows: pa.Table) -> pa.Table:
+    """Rows whose NaNs are infinities, which no range holds: pandas would take a NaN for a null, which may be there."""
+    for number, field in enumerate(rows.schema):
+        if pa.types.is_floating(field.type):
+            column = rows.column(number)
+            rows = rows.set_column(number, field, pc.if_else(pc.is_nan(column), pa.scalar(float("inf")), column))
+    return rows
 
 
 def _row(dataset: Dataset, result: dict[str, Any], checked: int) -> dict[str, Any]:

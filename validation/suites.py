@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from daybreak.clock import days_before, end_of
 from daybreak.contracts import Arrives, Between, Dataset, Matches, MaxLength, OneOf, Rule
 
+LARGEST_FLOAT = 1.7976931348623157e308
+
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
 
@@ -47,11 +49,15 @@ def _of_rule(rule: Rule, column: str, first_ds: str, last_ds: str) -> Any:
 
     match rule:
         case Between(low, high):
-            return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high)
+            return gxe.ExpectColumnValuesToBeBetween(
+                column=column,
+                min_value=low if low is not None else -LARGEST_FLOAT,
+                max_value=high if high is not None else LARGEST_FLOAT,
+            )
         case OneOf(values):
             return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values))
         case Matches(pattern):
-            return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=f"^(?:{pattern})$")
+            return gxe.ExpectColumnValuesToMatchRegex(column=column, regex=rf"(?a)\A(?:{pattern})\Z")
         case MaxLength(characters):
             return gxe.ExpectColumnValueLengthsToBeBetween(column=column, min_value=1, max_value=characters)
         case Arrives(late_days):

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from daybreak.cli.console import console, print_json
-from daybreak.errors import DaybreakError, SettingsError
+from daybreak.errors import DaybreakError, MissingExtra, SettingsError
 from daybreak.settings import Settings, load_settings
 
 ENOUGH_DISK_GB = 5
@@ -57,6 +57,8 @@ def _look(name: str, check: Callable[[Settings], str], settings: Settings) -> Fi
         return Finding(name, True, check(settings))
     except DaybreakError as error:
         return Finding(name, False, str(error))
+    except ModuleNotFoundError as error:
+        return Finding(name, False, str(MissingExtra(str(error.name), "night")))
 
 
 def _python(settings: Settings) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
+from rich.markup import escape
 
 from daybreak.cli import doctor, import_data, lineage, lookup, nightly, releases, run, serve, simulate, tables
 from daybreak.cli.console import errors
-from daybreak.errors import DaybreakError
+from daybreak.errors import DaybreakError, MissingExtra
+from daybreak.steps import FOLDERS
 
 app = typer.Typer(
     name="daybreak",
@@ -35,15 +38,23 @@ def main() -> None:
     try:
         app()
     except DaybreakError as error:
-        errors.print(f"[bold red]Error:[/] {_plain(error)}", soft_wrap=True)
-        sys.exit(error.exit_code)
+        _fail(error)
+    except ModuleNotFoundError as error:
+        if _is_ours(error.name):
+            raise
+        _fail(MissingExtra(str(error.name), "night"))
     except KeyboardInterrupt:
         errors.print("[bold red]Error:[/] interrupted; run the same command again to finish", soft_wrap=True)
         sys.exit(130)
 
 
-def _plain(error: DaybreakError) -> str:
-    return str(error).replace("[", "\\[")
+def _fail(error: DaybreakError) -> NoReturn:
+    errors.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+    sys.exit(error.exit_code)
+
+
+def _is_ours(module: str | None) -> bool:
+    return module is None or module.partition(".")[0] in ("daybreak", *FOLDERS)
 
 
 if __name__ == "__main__":

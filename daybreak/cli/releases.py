@@ -9,7 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from daybreak.cli.console import console, print_json
+from daybreak.errors import ReleaseError
 from daybreak.releases import Release, ReleaseStore
+from daybreak.releases.manifest import day_of
 from daybreak.settings import load_settings
 
 app = typer.Typer(help="List, show, publish, roll back, pin and clean up releases.", no_args_is_help=True)
@@ -38,11 +40,20 @@ def _describe(release: Release, store: ReleaseStore) -> dict[str, Any]:
     }
 
 
+def _describe_or_say(release_id: str, store: ReleaseStore) -> dict[str, Any]:
+    """A release whose manifest or audit cannot be read is listed as such, beside the others."""
+    try:
+        return _describe(store.open(release_id, verify=False), store)
+    except ReleaseError as error:
+        nothing: dict[str, Any] = {"model": None, "surfaces": [], "lists": 0, "mb": 0.0, "error": str(error)}
+        return {"release": release_id, "state": "damaged", "ds": day_of(release_id), **nothing}
+
+
 @app.command("list")
 def list_releases(as_json: Json = False) -> None:
     """Show every release that is kept, the newest day first."""
     store = _store()
-    rows = [_describe(release, store) for release in store.finished()]
+    rows = [_describe_or_say(release_id, store) for release_id in store.ids()]
     if as_json:
         print_json(rows)
         return

@@ -44,5 +44,8 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"--set takes NAME=VALUE, not '{pair}'")
-        values[name] = yaml.safe_load(value)
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"--set {name}: '{value}' cannot be read; write it as YAML, such as 3 or [a, b]") from None
     return values

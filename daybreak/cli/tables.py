@@ -163,7 +163,8 @@ def _clean(as_json: bool) -> None:
 def _print_table(title: str, rows: list[dict[str, Any]], right: tuple[str, ...] = ()) -> None:
     table = RichTable(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for number, name in enumerate(rows[0] if rows else ("nothing yet",)):
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=number == 0 or name in (*right, *DAY_COLUMNS))
+        is_short = number == 0 or name in (*right, *DAY_COLUMNS)
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=is_short)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     console.print(table)

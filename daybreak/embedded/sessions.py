@@ -7,6 +7,7 @@ start what to sweep away; a process that merely reused a number is recognised by
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -56,17 +57,19 @@ class Session:
             return False
 
     def members(self) -> list[psutil.Process]:
-        """Every living process of the session, also when its leader is gone."""
+        """Every living process of the session, also when its leader is gone; none when a stranger leads it now."""
+        with contextlib.suppress(psutil.Error):
+            if not _same(psutil.Process(self.pid).create_time(), self.started):
+                return []
         return [process for process in psutil.process_iter() if self._owns(process)]
 
     def _owns(self, process: psutil.Process) -> bool:
         try:
             if os.getsid(process.pid) != self.pid or process.status() == psutil.STATUS_ZOMBIE:
                 return False
-            created = process.create_time()
+            return process.create_time() >= self.started - CLOCK_JITTER_S
         except (psutil.Error, ProcessLookupError, PermissionError):
             return False
-        return _same(created, self.started) if process.pid == self.pid else created >= self.started - CLOCK_JITTER_S
 
     def end(self, patience_s: float | None = None) -> None:
         """Ends the leader politely, then whatever is left at once."""
@@ -76,9 +79,9 @@ class Session:
             deadline = time.monotonic() + patience
             while self.alive() and time.monotonic() < deadline:
                 time.sleep(POLL_S)
-        for process in self.members():
-            _signal(process.pid, signal.SIGKILL)
-        while self.members():
+        while left := self.members():
+            for process in left:
+                _signal(process.pid, signal.SIGKILL)
             time.sleep(POLL_S)
 
 

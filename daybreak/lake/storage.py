@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from obstore.store import ObjectStore
 
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:")
 CONNECTION_OPTIONS = (
     "allow_http",
     "allow_invalid_certificates",
@@ -37,7 +39,7 @@ class Storage:
     """The files below one URL. Paths are relative to it, with forward slashes."""
 
     def __init__(self, url: str, options: dict[str, str]) -> None:
-        self.is_local = "://" not in url or url.startswith("file://")
+        self.is_local = url.startswith("file://") or not SCHEME.match(url)
         if self.is_local:
             self.root = Path(url.removeprefix("file://")).resolve()
             self.root.mkdir(parents=True, exist_ok=True)

@@ -138,7 +138,11 @@ class ReleaseStore:
 
     def finished(self) -> list[Release]:
         """Every finished release, the newest day first."""
-        return [self.open(name, verify=False) for name in sorted(self._ids(), reverse=True)]
+        return [self.open(name, verify=False) for name in self.ids()]
+
+    def ids(self) -> list[str]:
+        """Every release folder, the newest day first, whether what is in it can be read or not."""
+        return sorted(self._ids(), reverse=True)
 
     def _ids(self) -> Iterable[str]:
         if not self.folder.is_dir():
@@ -206,7 +210,9 @@ class ReleaseStore:
             "content_digest": release.manifest.content_digest,
             "checks": [asdict(result) for result in results],
         }
-        write_atomically(release.path / AUDIT_FILE, json.dumps(document, indent=2).encode() + b"\n")
+        with locked(self.folder / ".lock"):
+            self.open(release_id, verify=False)
+            write_atomically(release.path / AUDIT_FILE, json.dumps(document, indent=2).encode() + b"\n")
         return results
 
     # Flipping
@@ -285,7 +291,7 @@ class ReleaseStore:
             raise ReleaseError(f"clean-up must keep at least 2 releases, not {keep}")
         with locked(self.folder / ".lock"):
             pointer = self.pointer()
-            good = [name for name in sorted(self._ids(), reverse=True) if self._looks_good(name)]
+            good = [name for name in self.ids() if self._looks_good(name)]
             kept = set(good[:keep])
             if pointer:
                 kept |= {pointer.release, *[name for name in pointer.before_current if name in good][:1]}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import Window as Over
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from daybreak.contracts import LANDED_DS, Dataset
 from jobs.landing.lines import PLACE, SEQUENCE
@@ -20,17 +21,13 @@ CONFLICT = "conflict"
 _CONTENT, _NEW, _KEY = "_content", "_new", "_key"
 
 
-def verdicts(dataset: Dataset, rows: DataFrame, landed_before: DataFrame) -> DataFrame:
+def verdicts(dataset: Dataset, rows: DataFrame, landed_before: DataFrame | None) -> DataFrame:
     """The sequence numbers of the rows that are duplicates or conflicts, with which; rows that stand are not in it."""
     identity = list(dataset.identity)
-    now = rows.select(*dataset.column_names, F.lit(1).alias(_NEW), LANDED_DS, *PLACE)
-    before = landed_before.select(
-        *dataset.column_names,
-        F.lit(0).alias(_NEW),
-        F.lit("").alias(LANDED_DS),
-        *(F.lit(None).cast(now.schema[name].dataType).alias(name) for name in PLACE),
-    )
-    everything = now.unionByName(before).withColumn(_KEY, F.xxhash64(*identity))
+    everything = rows.select(*dataset.column_names, F.lit(1).alias(_NEW), LANDED_DS, *PLACE)
+    if landed_before is not None:
+        everything = everything.unionByName(_as_old(landed_before, dataset, everything.schema))
+    everything = everything.withColumn(_KEY, F.xxhash64(*identity))
     order = Over.partitionBy(*identity).orderBy(_NEW, LANDED_DS, *PLACE)
     return (
         everything.join(F.broadcast(_contested(everything)), on=_KEY, how="left_semi")
@@ -40,6 +37,12 @@ def verdicts(dataset: Dataset, rows: DataFrame, landed_before: DataFrame) -> Dat
         .where(f"_number > 1 and {_NEW} = 1")
         .select(SEQUENCE, F.when(F.col(_CONTENT) == F.col("_stands"), DUPLICATE).otherwise(CONFLICT).alias(VERDICT))
     )
+
+
+def _as_old(landed: DataFrame, dataset: Dataset, schema: T.StructType) -> DataFrame:
+    """Landed rows in the columns of delivered ones, without a place, so that they come before them."""
+    nowhere = (F.lit(None).cast(schema[name].dataType).alias(name) for name in (LANDED_DS, *PLACE))
+    return landed.select(*dataset.column_names, F.lit(0).alias(_NEW), *nowhere)
 
 
 def _contested(everything: DataFrame) -> DataFrame:

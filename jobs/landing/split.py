@@ -39,7 +39,9 @@ class Account:
 class Split:
     """The rows of one dataset's deliveries, judged. Call `release` when all that is wanted was read."""
 
-    def __init__(self, spark: SparkSession, dataset: Dataset, files: Sequence[Path], landed_before: DataFrame) -> None:
+    def __init__(
+        self, spark: SparkSession, dataset: Dataset, files: Sequence[Path], landed_before: DataFrame | None = None
+    ) -> None:
         self.dataset = dataset
         self._lines = read_lines(spark, files)
         self._judged = _judged(dataset, self._lines).persist(StorageLevel.MEMORY_AND_DISK)
@@ -114,5 +116,5 @@ def _judged(dataset: Dataset, lines: DataFrame) -> DataFrame:
         lines.withColumn(_FIELDS, parsed(dataset, line))
         .select(TEXT, _FIELDS, LANDED_DS, *PLACE, *values)
         .withColumn(RULES, F.when(line.rlike(r"\S"), broken_rules(dataset, line, fields, landed)))
-        .select(*dataset.column_names, RULES, LANDED_DS, *PLACE, *([day.alias(DS)]))
+        .select(*dataset.column_names, RULES, LANDED_DS, *PLACE, day.alias(DS))
     )

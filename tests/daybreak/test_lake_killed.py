@@ -15,8 +15,8 @@ from tests.daybreak.children import kill_after, kill_at, moments_of, seconds_of
 from tests.daybreak.rows import DAY, tags, write
 
 NEIGHBOUR = "2026-11-19"
-POINTS = 48
-TIMED = 24
+POINTS = 64
+TIMED = 32
 OLD, NEW = ["old"] * 4, ["new"] * 3
 
 
@@ -49,6 +49,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return Scene(folder, table.digest(DAY), table.digest(NEIGHBOUR))
 
 
+@pytest.mark.slow
 def test_killed_anywhere_in_a_table_write_leaves_the_old_day_or_the_new_one(scene: Scene) -> None:
     """Killed at points spread over every line that runs and every file that is touched, the day is whole, old or new,
     and the same command ends with the digest of a run that nobody disturbed."""
@@ -61,6 +62,7 @@ def test_killed_anywhere_in_a_table_write_leaves_the_old_day_or_the_new_one(scen
     assert seen == {"old", "new"}, "the points must lie on both sides of the commit"
 
 
+@pytest.mark.slow
 def test_killed_by_the_clock_in_a_table_write_leaves_the_old_day_or_the_new_one(scene: Scene) -> None:
     """The same with a timer, which also falls inside the engine that writes the commit."""
     whole = seconds_of(replace_the_day, scene.copy("clocked"))

@@ -11,8 +11,8 @@ import pytest
 from daybreak.releases import Check, Release, ReleaseStore
 from tests.daybreak.children import kill_after, kill_at, moments_of, seconds_of
 
-POINTS = 48
-TIMED = 24
+POINTS = 64
+TIMED = 32
 SURFACES = ("for_you",)
 
 
@@ -44,6 +44,7 @@ def undisturbed(scene: Path) -> dict[str, bytes]:
     return _content(folder)
 
 
+@pytest.mark.slow
 def test_killed_anywhere_in_a_release_leaves_a_good_release_live(scene: Path, undisturbed: dict[str, bytes]) -> None:
     """Killed at points spread over every line that runs and every file that is touched, a good release is live, old or
     new, and the same command ends with the bytes of a run that nobody disturbed, and nothing beside them."""
@@ -57,6 +58,7 @@ def test_killed_anywhere_in_a_release_leaves_a_good_release_live(scene: Path, un
     assert seen == {"2026-11-19", "2026-11-20"}, "the points must lie on both sides of the flip"
 
 
+@pytest.mark.slow
 def test_killed_by_the_clock_in_a_release_leaves_a_good_release_live(
     scene: Path, undisturbed: dict[str, bytes]
 ) -> None:

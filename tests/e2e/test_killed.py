@@ -70,7 +70,8 @@ def assert_nothing_half(now: Settings, before: dict[tuple[str, str], str], after
 def test_killed_at_every_step_boundary_the_old_release_stays_live_and_the_night_can_be_finished(
     yesterday: Settings, undisturbed: Settings, tmp_path: Path
 ) -> None:
-    """After each step in turn the process dies before anybody hears of it, so the next one runs that step again first."""
+    """After each step in turn the process dies before anybody hears of it, so the next one runs that step again
+    first."""
     settings = copy_of(yesterday, tmp_path)
     old, new = live(yesterday), live(undisturbed)
     before, after = digests(yesterday, TONIGHT), digests(undisturbed, TONIGHT)

@@ -72,8 +72,10 @@ def test_a_reused_process_number_is_left_alone(tmp_path: Path) -> None:
     record = tmp_path / "processes" / "one.json"
     values = json.loads(record.read_text())
     record.write_text(json.dumps({**values, "started": values["started"] - 3600}))
+    began = time.monotonic()
     Sessions(sessions.folder).end("one")
     assert process.poll() is None
+    assert time.monotonic() - began < 2
     process.kill()
     process.wait()
 

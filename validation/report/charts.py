@@ -134,11 +134,10 @@ def _categories(shelf: Shelf) -> Plot:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}%")
 
     legend = ((f"top {TOP} of the lists", SERIES[1]), ("what people wanted", SERIES[0]))
-    height = max(2.3, 0.4 + ROW_INCHES * len(rows))
     caption = "Category mix of lists and events"
     if len(shelf.categories) > len(shares):
         caption += f", the {len(shares)} most wanted of {len(shelf.categories)}"
-    return plot(draw, caption, height=height, legend=legend, labels=names, of=shelf.surface)
+    return plot(draw, caption, height=_mix_height(shelf), legend=legend, labels=names, of=shelf.surface)
 
 
 def _scores(shelf: Shelf) -> Plot:
@@ -150,7 +149,12 @@ def _scores(shelf: Shelf) -> Plot:
         axes.set_xlabel("score")
         _thousands(axes.yaxis)
 
-    return plot(draw, "Entries by their score", of=shelf.surface)
+    return plot(draw, "Entries by their score", height=_mix_height(shelf), of=shelf.surface)
+
+
+def _mix_height(shelf: Shelf) -> float:
+    """The height of the two drawings that stand side by side below the first two."""
+    return max(2.3, 0.4 + ROW_INCHES * min(len(shelf.categories), CATEGORIES))
 
 
 def _day_axis(axes: Any, days: tuple[str, ...]) -> None:

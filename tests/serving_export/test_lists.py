@@ -1,0 +1,126 @@
+"""The lists of a tiny world are the ones that follow by reasoning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daybreak.datasets import ITEMS, LISTS, USERS
+from daybreak.errors import InputError, SettingsError
+from daybreak.lake import Window
+from daybreak.runner import run_steps
+from daybreak.steps import step_named
+from tests.serving_export.nights import NIGHT, put, put_tiny_night
+from tests.tiny import TinyWorld, day
+
+LISTS_STEP = step_named("serving_export.lists")
+
+
+def make_lists(settings, lake, ds: str = NIGHT) -> dict[tuple[str, str], list[dict]]:
+    """Runs the step; the rows of each list in order of rank, by surface and query."""
+    run_steps([LISTS_STEP], ds, settings)
+    lists: dict[tuple[str, str], list[dict]] = {}
+    for row in sorted(lake.table(LISTS).read(Window(ds, ds)).to_pylist(), key=lambda row: row["rank"]):
+        lists.setdefault((row["surface"], row["query_id"]), []).append(row)
+    return lists
+
+
+def ids(rows: list[dict]) -> list[str]:
+    return [row["candidate_id"] for row in rows]
+
+
+def bought(world: TinyWorld, user: str) -> set[str]:
+    return {
+        row["item_id"]
+        for number in range(world.days)
+        for row in world.events(number)
+        if row["user_id"] == user and row["event_type"] == "purchase"
+    }
+
+
+def test_a_user_is_first_given_the_items_of_the_own_group(settings, lake):
+    """All that is left of the group comes before any other item, and nothing the user bought comes at all."""
+    world = put_tiny_night(lake)
+    lists = make_lists(settings, lake)
+    for group in range(world.groups):
+        for number in range(world.users):
+            user = world.user(group, number)
+            owned = bought(world, user)
+            found = ids(lists["for_you", user])
+            of_group = {world.item(group, n) for n in range(world.items)} - owned
+            assert owned
+            assert set(found[: len(of_group)]) == of_group
+            assert not owned & set(found)
+            assert len(found) == len(set(found)) == world.groups * world.items - len(owned)
+
+
+def test_an_item_is_beside_its_group_and_never_beside_itself(settings, lake):
+    """The nearest neighbour is first, the own item is nowhere, and every item has a list."""
+    world = put_tiny_night(lake)
+    lists = make_lists(settings, lake)
+    for group in range(world.groups):
+        for number in range(world.items):
+            item = world.item(group, number)
+            found = ids(lists["similar_items", item])
+            others = {world.item(group, n) for n in range(world.items)} - {item}
+            nearest = {world.item(group, n) for n in (number - 1, number + 1) if 0 <= n < world.items}
+            assert item not in found
+            assert set(found[: len(others)]) == others
+            assert found[0] in nearest
+            assert len(found) == 30
+
+
+def test_whoever_may_not_be_shown_or_asked_for_is_left_out(settings, lake):
+    """A retired item stands in no list and has none; a deactivated user has none."""
+    world = put_tiny_night(lake)
+    later = f"{day(2)}T00:00:00Z"
+    retired, gone = world.item(0, 0), world.user(0, 0)
+    put(lake, ITEMS, day(2), [{"item_id": retired, "updated_ts": later, "title": "x", "status": "deactivated"}])
+    put(lake, USERS, day(2), [{"user_id": gone, "updated_ts": later, "status": "deactivated"}])
+    lists = make_lists(settings, lake)
+    assert ("for_you", gone) not in lists
+    assert ("similar_items", retired) not in lists
+    assert retired not in {candidate for rows in lists.values() for candidate in ids(rows)}
+    assert ("for_you", world.user(0, 1)) in lists
+
+
+def test_the_fallback_is_what_everybody_wants(settings, lake):
+    """Each surface has a list for nobody in particular: the most wanted first."""
+    world = put_tiny_night(lake)
+    lists = make_lists(settings, lake)
+    ranked = [world.item(g, n) for g in range(world.groups) for n in range(world.items)][::-1]
+    assert ids(lists["for_you", ""]) == ranked
+    assert ids(lists["similar_items", ""]) == ranked[:30]
+
+
+def test_the_same_input_gives_the_same_lists_in_blocks_of_any_size(settings, lake):
+    """Digests are equal after a second run, and after one that works on three queries at a time."""
+    put_tiny_night(lake)
+    digests = []
+    for block in (512, 512, 3):
+        run_steps([LISTS_STEP], NIGHT, settings, overrides={"block": block})
+        digests.append(lake.table(LISTS).digest(NIGHT))
+    assert len(set(digests)) == 1
+
+
+def test_lists_need_the_candidates_of_their_own_night(settings, lake):
+    """Without the night's candidates the step says which step to run, and writes nothing."""
+    put_tiny_night(lake)
+    with pytest.raises(InputError, match=f"candidates/popularity has no day {day(9)}; .*daybreak run jobs.popularity"):
+        run_steps([LISTS_STEP], day(9), settings)
+    assert lake.table(LISTS).version() is None
+
+
+def test_all_that_is_wrong_with_the_surfaces_is_told_at_once(settings, lake):
+    """A source and a key that do not exist are named in one sentence, with the file."""
+    put_tiny_night(lake)
+    Path(settings.surfaces).write_text(
+        "for_you: {query: user, sources: {horoscope: {quota: 5}}, tempo: 3}\nwide: {query: item, sources: {}}\n"
+    )
+    with pytest.raises(SettingsError) as caught:
+        run_steps([LISTS_STEP], NIGHT, settings)
+    told = str(caught.value)
+    assert "\n" not in told
+    for problem in (str(settings.surfaces), "horoscope", "for_you.tempo", "wide.sources"):
+        assert problem in told
