@@ -103,7 +103,9 @@ def _accounts(splits: dict[Dataset, Split], files: Files) -> Accounts:
         counted = accounts(list(splits.values()))
     except Exception as error:
         paths = (path for by_day in files.values() for paths in by_day.values() for path in paths)
-        raise explain_unreadable(paths) or error from error
+        if explained := explain_unreadable(paths):
+            raise explained from error
+        raise
     return {
         dataset: {day: counted[dataset.name].get(day, NOTHING) for day in by_day}
         for dataset, by_day in files.items()

@@ -44,9 +44,9 @@ def line_numbers(places: DataFrame, wanted: DataFrame) -> DataFrame:
 
 
 def path_of(file: str) -> Column:
-    """The path of a file as people write it; Spark tells it as a URL."""
-    local = F.regexp_replace(file, "^file:/+", "/")
-    return F.url_decode(F.replace(local, F.lit("+"), F.lit("%2B")))
+    """The path of a file below the landing folder, as people write it; Spark tells it whole, as a URL."""
+    below = F.regexp_extract(file, r"[^/]+/ds=[^/]+/[^/]+$", 0)
+    return F.url_decode(F.replace(below, F.lit("+"), F.lit("%2B")))
 
 
 def readable(text: str) -> Column:

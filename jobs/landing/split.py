@@ -15,9 +15,9 @@ from pyspark.sql import functions as F
 from daybreak.contracts import DS, LANDED_DS, Dataset
 from jobs.landing.duplicates import CONFLICT, DUPLICATE, VERDICT, verdicts
 from jobs.landing.lines import FILE, LINE, PLACE, SEQUENCE, TEXT, line_numbers, path_of, read_lines, readable
-from jobs.landing.predicates import broken_rules, parsed, typed
+from jobs.landing.predicates import broken_rules, is_broken, parsed, typed
 
-RULES = "_rules"
+BROKEN = "_broken"
 _FIELDS = "_fields"
 
 
@@ -45,9 +45,9 @@ class Split:
         self.dataset = dataset
         self._lines = read_lines(spark, files)
         self._judged = _judged(dataset, self._lines).persist(StorageLevel.MEMORY_AND_DISK)
-        good = self._judged.where(F.col(RULES) == "")
+        good = self._judged.where(~F.col(BROKEN))
         self._verdicts = verdicts(dataset, good, landed_before).persist(StorageLevel.MEMORY_AND_DISK)
-        rows = self._judged.where(F.col(RULES).isNotNull())
+        rows = self._judged.where(F.col(BROKEN).isNotNull())
         self._resolved = rows.join(F.broadcast(self._verdicts), on=SEQUENCE, how="left")
 
     def counts(self) -> DataFrame:
@@ -64,26 +64,27 @@ class Split:
     def accepted(self) -> DataFrame:
         """The rows that land, in the columns of the dataset and its partition."""
         names = [*self.dataset.column_names, *self.dataset.partition]
-        return self._resolved.where((F.col(RULES) == "") & F.col(VERDICT).isNull()).select(*names)
+        return self._resolved.where(~F.col(BROKEN) & F.col(VERDICT).isNull()).select(*names)
 
     def quarantined(self) -> DataFrame:
         """The rows that were refused, whole, each with the rules it broke, its file and its line."""
         key = " ".join(f"{name}.{CONFLICT}" for name in self.dataset.identity)
-        rules = F.when(F.col(VERDICT) == CONFLICT, F.lit(key)).otherwise(F.col(RULES))
-        refused = self._resolved.where(self._is_refused()).select(*PLACE, rules.alias(RULES))
-        numbered = line_numbers(self._judged, refused).select(SEQUENCE, RULES, LINE)
-        return self._lines.join(F.broadcast(numbered), on=SEQUENCE, how="inner").select(
+        refused = self._resolved.where(self._is_refused()).select(*PLACE, VERDICT)
+        places = line_numbers(self._judged, refused).select(SEQUENCE, VERDICT, LINE)
+        rows = _read(self.dataset, self._lines.join(F.broadcast(places), on=SEQUENCE, how="inner"), VERDICT, LINE)
+        rules = broken_rules(self.dataset, F.col(TEXT), F.col(_FIELDS), F.col(LANDED_DS))
+        return rows.select(
             F.lit(self.dataset.name).alias("dataset"),
             path_of(FILE).alias("file"),
             F.col(LINE).alias("line"),
-            F.col(RULES).alias("rules"),
+            F.when(F.col(VERDICT) == CONFLICT, F.lit(key)).otherwise(rules).alias("rules"),
             readable(TEXT).alias("row"),
             F.col(LANDED_DS).alias(DS),
         )
 
     @staticmethod
     def _is_refused() -> Column:
-        return (F.col(RULES) != "") | F.coalesce(F.col(VERDICT) == CONFLICT, F.lit(False))
+        return F.col(BROKEN) | F.coalesce(F.col(VERDICT) == CONFLICT, F.lit(False))
 
     def release(self) -> None:
         self._verdicts.unpersist()
@@ -106,15 +107,18 @@ def accounts(splits: Sequence[Split]) -> dict[str, dict[str, Account]]:
     return made
 
 
+def _read(dataset: Dataset, lines: DataFrame, *others: str) -> DataFrame:
+    """Each line with its parsed fields and typed values, beside what else is asked for."""
+    values = [typed(column, F.col(_FIELDS)[column.name]).alias(column.name) for column in dataset.columns]
+    fields = lines.withColumn(_FIELDS, parsed(dataset, F.col(TEXT)))
+    return fields.select(TEXT, _FIELDS, LANDED_DS, *PLACE, *others, *values)
+
+
 def _judged(dataset: Dataset, lines: DataFrame) -> DataFrame:
-    """Each line parsed, typed and checked against the contract; blank lines are no rows and have no rules."""
+    """Each line typed and checked against the contract; blank lines are no rows, and neither good nor broken."""
     assert dataset.delivery is not None
-    line, fields, landed = F.col(TEXT), F.col(_FIELDS), F.col(LANDED_DS)
-    values = [typed(column, fields[column.name]).alias(column.name) for column in dataset.columns]
+    line, landed = F.col(TEXT), F.col(LANDED_DS)
+    broken = F.when(line.rlike(r"\S"), is_broken(dataset, line, F.col(_FIELDS), landed))
     day = F.col(dataset.delivery.time_column).cast("date").cast("string") if dataset.delivery.by_event_day else landed
-    return (
-        lines.withColumn(_FIELDS, parsed(dataset, line))
-        .select(TEXT, _FIELDS, LANDED_DS, *PLACE, *values)
-        .withColumn(RULES, F.when(line.rlike(r"\S"), broken_rules(dataset, line, fields, landed)))
-        .select(*dataset.column_names, RULES, LANDED_DS, *PLACE, day.alias(DS))
-    )
+    rows = _read(dataset, lines).withColumn(BROKEN, broken)
+    return rows.select(*dataset.column_names, BROKEN, LANDED_DS, *PLACE, day.alias(DS))
