@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LOG_SETTINGS = Path(__file__).with_name("spark_log.properties")
 LOOPBACK = "127.0.0.1"
 COMPILE_ALL = "-XX:-DontCompileHugeMethods"
-"""The code that Spark makes for a wide contract is longer than what the JVM compiles by default; left interpreted, judging
-took 2.6 times as long."""
+"""The code that Spark makes for a wide contract is longer than what the JVM compiles by default; left interpreted,
+judging took 2.6 times as long."""
 
 
 def session(settings: Settings) -> SparkSession:

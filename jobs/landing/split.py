@@ -15,10 +15,9 @@ from pyspark.sql import functions as F
 from daybreak.contracts import DS, LANDED_DS, Dataset
 from jobs.landing.duplicates import CONFLICT, DUPLICATE, VERDICT, verdicts
 from jobs.landing.lines import FILE, LINE, PLACE, SEQUENCE, TEXT, line_numbers, path_of, read_lines, readable
-from jobs.landing.predicates import broken_rules, is_broken, parsed, typed
+from jobs.landing.predicates import FIELDS, broken_rules, is_broken, parsed, typed
 
 BROKEN = "_broken"
-_FIELDS = "_fields"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Split:
         refused = self._resolved.where(self._is_refused()).select(*PLACE, VERDICT)
         places = line_numbers(self._judged, refused).select(SEQUENCE, VERDICT, LINE)
         rows = _read(self.dataset, self._lines.join(F.broadcast(places), on=SEQUENCE, how="inner"), VERDICT, LINE)
-        rules = broken_rules(self.dataset, F.col(TEXT), F.col(_FIELDS), F.col(LANDED_DS))
+        rules = F.expr(broken_rules(self.dataset))
         return rows.select(
             F.lit(self.dataset.name).alias("dataset"),
             path_of(FILE).alias("file"),
@@ -109,16 +108,15 @@ def accounts(splits: Sequence[Split]) -> dict[str, dict[str, Account]]:
 
 def _read(dataset: Dataset, lines: DataFrame, *others: str) -> DataFrame:
     """Each line with its parsed fields and typed values, beside what else is asked for."""
-    values = [typed(column, F.col(_FIELDS)[column.name]).alias(column.name) for column in dataset.columns]
-    fields = lines.withColumn(_FIELDS, parsed(dataset, F.col(TEXT)))
-    return fields.select(TEXT, _FIELDS, LANDED_DS, *PLACE, *others, *values)
+    values = [f"{typed(column)} AS {column.name}" for column in dataset.columns]
+    fields = lines.selectExpr("*", f"{parsed(dataset)} AS {FIELDS}")
+    return fields.selectExpr(TEXT, FIELDS, LANDED_DS, *PLACE, *others, *values)
 
 
 def _judged(dataset: Dataset, lines: DataFrame) -> DataFrame:
     """Each line typed and checked against the contract; blank lines are no rows, and neither good nor broken."""
     assert dataset.delivery is not None
-    line, landed = F.col(TEXT), F.col(LANDED_DS)
-    broken = F.when(line.rlike(r"\S"), is_broken(dataset, line, F.col(_FIELDS), landed))
-    day = F.col(dataset.delivery.time_column).cast("date").cast("string") if dataset.delivery.by_event_day else landed
-    rows = _read(dataset, lines).withColumn(BROKEN, broken)
-    return rows.select(*dataset.column_names, BROKEN, LANDED_DS, *PLACE, day.alias(DS))
+    happened = f"CAST(CAST({dataset.delivery.time_column} AS DATE) AS STRING)"
+    day = happened if dataset.delivery.by_event_day else LANDED_DS
+    broken = f"{is_broken(dataset)} AS {BROKEN}"
+    return _read(dataset, lines).selectExpr(*dataset.column_names, broken, LANDED_DS, *PLACE, f"{day} AS {DS}")
