@@ -18,7 +18,7 @@ def refuse_unless_fit(dataset: Dataset, day: str, account: Account, max_bad_shar
         raise DeliveryError(
             f"{name} of {day}: {account.quarantined:,} of {account.rows_in:,} rows ({account.bad_share:.1%}) break the"
             f" contract, more than the {max_bad_share:.1%} allowed; nothing was landed, yesterday's lists stay live."
-            f" See why with `daybreak tables quarantine --ds {day}`, then deliver it again",
+            f" See why with `daybreak tables quarantine/rows --ds {day}`, then deliver it again",
             numbers,
         )
     if dataset.delivery.by_event_day and not account.accepted_by_day.get(day):

@@ -57,7 +57,8 @@ def test_killed_anywhere_in_a_table_write_leaves_the_old_day_or_the_new_one(scen
     points = sorted({1 + step * (moments - 1) // (POINTS - 1) for step in range(POINTS)})
     assert len(points) == POINTS, f"only {moments} moments were seen"
     seen = {
-        _check(scene, f"at-{point}", lambda folder, at=point: kill_at(at, replace_the_day, folder)) for point in points
+        _assert_survives_a_kill(scene, f"at-{point}", lambda folder, at=point: kill_at(at, replace_the_day, folder))
+        for point in points
     }
     assert seen == {"old", "new"}, "the points must lie on both sides of the commit"
 
@@ -67,12 +68,12 @@ def test_killed_by_the_clock_in_a_table_write_leaves_the_old_day_or_the_new_one(
     """The same with a timer, which also falls inside the engine that writes the commit."""
     whole = seconds_of(replace_the_day, scene.copy("clocked"))
     for step in range(TIMED):
-        _check(
+        _assert_survives_a_kill(
             scene, f"after-{step}", lambda folder, s=step: kill_after(whole * (s + 1) / TIMED, replace_the_day, folder)
         )
 
 
-def _check(scene: Scene, name: str, kill: Callable[[Path], int]) -> str:
+def _assert_survives_a_kill(scene: Scene, name: str, kill: Callable[[Path], int]) -> str:
     """Kills a write of a fresh copy; which rows the day held then."""
     folder = scene.copy(name)
     kill(folder)

@@ -52,7 +52,9 @@ def test_killed_anywhere_in_a_release_leaves_a_good_release_live(scene: Path, un
     points = sorted({1 + step * (moments - 1) // (POINTS - 1) for step in range(POINTS)})
     assert len(points) == POINTS, f"only {moments} moments were seen"
     seen = {
-        _check(scene, undisturbed, f"at-{point}", lambda folder, at=point: kill_at(at, publish_the_night, folder))
+        _assert_survives_a_kill(
+            scene, undisturbed, f"at-{point}", lambda folder, at=point: kill_at(at, publish_the_night, folder)
+        )
         for point in points
     }
     assert seen == {"2026-11-19", "2026-11-20"}, "the points must lie on both sides of the flip"
@@ -66,10 +68,12 @@ def test_killed_by_the_clock_in_a_release_leaves_a_good_release_live(
     whole = seconds_of(publish_the_night, _copy(scene, "clocked"))
     for step in range(TIMED):
         seconds = whole * (step + 1) / TIMED
-        _check(scene, undisturbed, f"after-{step}", lambda folder, s=seconds: kill_after(s, publish_the_night, folder))
+        _assert_survives_a_kill(
+            scene, undisturbed, f"after-{step}", lambda folder, s=seconds: kill_after(s, publish_the_night, folder)
+        )
 
 
-def _check(scene: Path, undisturbed: dict[str, bytes], name: str, kill: Callable[[Path], int]) -> str:
+def _assert_survives_a_kill(scene: Path, undisturbed: dict[str, bytes], name: str, kill: Callable[[Path], int]) -> str:
     """Kills the publisher of a fresh copy; the day that was live then."""
     folder = _copy(scene, name)
     kill(folder)
