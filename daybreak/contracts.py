@@ -1,7 +1,7 @@
 """What a dataset promises, declared once.
 
 A `Dataset` names its columns, their types, which may be null, its key, its partition and the rules its values keep.
-From this one declaration come the Spark predicates that split a delivery into accepted and rejected rows, the
+From this one declaration come the conditions that split a delivery into accepted and rejected rows, the
 Great Expectations suite that audits what was accepted, the Arrow and Spark schemas, and the documentation page. So this
 module holds no engine: only the words of the contract, and the name under which a broken rule is reported.
 """
@@ -55,16 +55,20 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Matches:
-    """A string that a regular expression matches as a whole."""
+    """A string that a regular expression matches as a whole; `words` tell people what it asks for.
+
+    The expression must mean the same to Python, to Java and to RE2: ASCII classes written out, nothing looked around.
+    """
 
     pattern: str
+    words: str = ""
     name = "pattern"
 
     def __post_init__(self) -> None:
         re.compile(self.pattern)
 
     def says(self) -> str:
-        return f"of the form {self.pattern}"
+        return self.words or f"of the form {self.pattern}"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
 FLOAT64, BOOL, TIMESTAMP = ColumnType.FLOAT64, ColumnType.BOOL, ColumnType.TIMESTAMP
 
 LATE_DAYS = 3
-ID_RULES = (MaxLength(256), Matches(r"\S(?:.*\S)?"))
+INK = r"[^ \t-\r]"
+ID_RULES = (MaxLength(256), Matches(rf"{INK}(?:.*{INK})?", "of one line, with no white space at its ends"))
 COUNTRY = Matches(r"[A-Z]{2}")
 DEVICES = OneOf(("web", "ios", "android", "tv", "other"))
 STATUS = OneOf(("active", "deactivated"))

@@ -15,24 +15,29 @@ earlier day runs the days after it again as well, because what stands was decide
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 from pydantic import Field
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from daybreak.clock import days_before
 from daybreak.contracts import DS, LANDED_DS, Dataset
 from daybreak.datasets import DELIVERED, DELIVERIES, LANDINGS, LATE_DAYS, QUARANTINE
 from daybreak.errors import DaybreakError
 from daybreak.lake.schemas import full_schema
+from daybreak.spark import let_go
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from jobs.landing.delivery import delivered_days, explain_unreadable, files_of, refuse_missing
 from jobs.landing.fitness import refuse_unless_fit
-from jobs.landing.split import Account, Split, accounts
+from jobs.landing.split import Account, Split
 
+Made = TypeVar("Made")
 Files = dict[Dataset, dict[str, list[Path]]]
 Accounts = dict[Dataset, dict[str, Account]]
 NOTHING = Account(0, 0, 0, 0, {})
@@ -48,21 +53,20 @@ def run(config: IngestConfig, io: StepIO) -> Summary:
     """Lands this day, and the files of earlier days that have not landed."""
     days, landed = _days_to_land(io)
     files = _files(io, days)
-    splits = {dataset: _split(io, dataset, files[dataset], days) for dataset in files if files[dataset]}
+    delivered = [dataset for dataset in DELIVERED if files[dataset]]
     try:
-        found = _accounts(splits, files)
+        splits = _splits(io, {dataset: files[dataset] for dataset in delivered}, days)
+        found = _side_by_side(lambda dataset: _accounts(splits[dataset], files[dataset]), delivered)
         _commit_quarantine(io, splits, found, days)
         for dataset, by_day in found.items():
             for day, account in by_day.items():
                 refuse_unless_fit(dataset, day, account, config.max_bad_share)
-        for dataset in DELIVERED:
-            if dataset in splits:
-                io.write(dataset, splits[dataset].accepted(), days=days)
-            elif any((dataset.name, day) in landed for day in days):
-                io.write(dataset, full_schema(dataset).empty_table(), days=days)
+        _side_by_side(lambda dataset: io.write(dataset, splits[dataset].accepted(), days=days), delivered)
     finally:
-        for split in splits.values():
-            split.release()
+        let_go(io.spark)
+    for dataset in DELIVERED:
+        if dataset not in delivered and any((dataset.name, day) in landed for day in days):
+            io.write(dataset, full_schema(dataset).empty_table(), days=days)
     _commit_ledgers(io, found, files, days)
     return _summary(found, days)
 
@@ -85,7 +89,25 @@ def _files(io: StepIO, days: list[str]) -> Files:
     return found
 
 
-def _split(io: StepIO, dataset: Dataset, files: dict[str, list[Path]], days: list[str]) -> Split:
+def _side_by_side(work: Callable[[Dataset], Made], datasets: Iterable[Dataset]) -> dict[Dataset, Made]:
+    """The same work for several datasets: while Spark runs the tasks of one, it plans those of another."""
+    several = list(datasets)
+    with ThreadPoolExecutor(max(1, len(several))) as pool:
+        return dict(zip(several, pool.map(work, several), strict=True))
+
+
+def _splits(io: StepIO, files: Files, days: list[str]) -> dict[Dataset, Split]:
+    spark = io.spark
+    try:
+        return _side_by_side(lambda dataset: _split(io, spark, dataset, files[dataset], days), files)
+    except Exception as error:
+        paths = (path for by_day in files.values() for paths in by_day.values() for path in paths)
+        if explained := explain_unreadable(paths):
+            raise explained from error
+        raise
+
+
+def _split(io: StepIO, spark: SparkSession, dataset: Dataset, files: dict[str, list[Path]], days: list[str]) -> Split:
     """The delivered rows, beside those of other nights that they may repeat.
 
     A state of a user or item that is told again on another day is no duplicate: it is the state of that day too.
@@ -95,22 +117,13 @@ def _split(io: StepIO, dataset: Dataset, files: dict[str, list[Path]], days: lis
     if dataset.delivery.by_event_day:
         before = io.frame(dataset, since=days_before(days[0], LATE_DAYS))
         before = before.where(~before[LANDED_DS].isin(days))
-    return Split(io.spark, dataset, [path for paths in files.values() for path in paths], before)
+    return Split(spark, dataset, [path for paths in files.values() for path in paths], before)
 
 
-def _accounts(splits: dict[Dataset, Split], files: Files) -> Accounts:
-    try:
-        counted = accounts(list(splits.values()))
-    except Exception as error:
-        paths = (path for by_day in files.values() for paths in by_day.values() for path in paths)
-        if explained := explain_unreadable(paths):
-            raise explained from error
-        raise
-    return {
-        dataset: {day: counted[dataset.name].get(day, NOTHING) for day in by_day}
-        for dataset, by_day in files.items()
-        if by_day
-    }
+def _accounts(split: Split, files: dict[str, list[Path]]) -> dict[str, Account]:
+    """The account of each delivered day, also of one whose files hold no rows."""
+    counted = split.accounts()
+    return {day: counted.get(day, NOTHING) for day in files}
 
 
 def _commit_quarantine(io: StepIO, splits: dict[Dataset, Split], found: Accounts, days: list[str]) -> None:

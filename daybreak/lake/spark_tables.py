@@ -35,14 +35,13 @@ def read_spark(spark: SparkSession, table: Table, window: Window, version: int |
     schema = spark_schema(table.dataset)
     files = table.files(window, version)
     if not files:
-        return spark.createDataFrame([], schema)
+        return spark.range(0).select([F.lit(None).cast(field.dataType).alias(field.name) for field in schema])
     folder, paths = table.local_paths(files)
     return spark.read.schema(schema).option("basePath", folder).parquet(*paths)
 
 
 def stage_spark(rows: DataFrame, dataset: Dataset, days: Sequence[str], folder: Path) -> None:
-    """Writes `<folder>/<partition>=<value>/…/part-*.parquet`; few files a partition, also where one partition is
-    large."""
+    """Writes `<folder>/<partition>=<value>/…/part-*.parquet`: a file a partition for each of the frame's tasks."""
     for name in dataset.partition:
         if name not in rows.columns and len(days) == 1:
             rows = rows.withColumn(name, F.lit(days[0]))
@@ -62,10 +61,4 @@ def stage_spark(rows: DataFrame, dataset: Dataset, days: Sequence[str], folder: 
             )
     partition = list(dataset.partition)
     shaped = rows.select([F.col(field.name).cast(field.dataType).alias(field.name) for field in wanted])
-    (
-        shaped.hint("rebalance", *partition)
-        .write.partitionBy(*partition)
-        .mode("overwrite")
-        .option("compression", "zstd")
-        .parquet(str(folder))
-    )
+    shaped.write.partitionBy(*partition).mode("overwrite").option("compression", "zstd").parquet(str(folder))

@@ -10,45 +10,50 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import Window as Over
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
-from daybreak.contracts import LANDED_DS, Dataset
-from jobs.landing.lines import PLACE, SEQUENCE
+from daybreak.contracts import DS, LANDED_DS, Dataset
+from jobs.landing.predicates import PLACE
 
 VERDICT = "_verdict"
 DUPLICATE = "duplicate"
 CONFLICT = "conflict"
-_CONTENT, _NEW, _KEY = "_content", "_new", "_key"
+_CONTENT, _KEY = "_content", "_key"
+_LANDED = -1
+"""The place of rows that have landed: before every other."""
 
 
-def verdicts(dataset: Dataset, rows: DataFrame, landed_before: DataFrame | None) -> DataFrame:
-    """The sequence numbers of the rows that are duplicates or conflicts, with which; rows that stand are not in it."""
-    identity = list(dataset.identity)
-    everything = rows.select(*dataset.column_names, F.lit(1).alias(_NEW), LANDED_DS, *PLACE)
+def verdicts(dataset: Dataset, rows: DataFrame, landed_before: DataFrame | None) -> DataFrame | None:
+    """The places of the rows that are duplicates or conflicts, with which and with their days; rows that stand are not
+    in it. None where all stand."""
+    everything = _compared(dataset, rows, F.col(PLACE))
     if landed_before is not None:
-        everything = everything.unionByName(_as_old(landed_before, dataset, everything.schema))
-    everything = everything.withColumn(_KEY, F.xxhash64(*identity))
-    order = Over.partitionBy(*identity).orderBy(_NEW, LANDED_DS, *PLACE)
+        everything = everything.unionByName(_compared(dataset, landed_before, F.lit(_LANDED)))
+    contested = _contested(everything).localCheckpoint()
+    if contested.isEmpty():
+        return None
+    order = Over.partitionBy(*dataset.identity).orderBy(PLACE)
     return (
-        everything.join(F.broadcast(_contested(everything)), on=_KEY, how="left_semi")
-        .select(*identity, _content(dataset).alias(_CONTENT), _NEW, LANDED_DS, *PLACE)
+        everything.join(F.broadcast(contested), on=_KEY, how="left_semi")
+        .withColumn(_CONTENT, _content(dataset))
         .withColumn("_number", F.row_number().over(order))
         .withColumn("_stands", F.first(_CONTENT).over(order))
-        .where(f"_number > 1 and {_NEW} = 1")
-        .select(SEQUENCE, F.when(F.col(_CONTENT) == F.col("_stands"), DUPLICATE).otherwise(CONFLICT).alias(VERDICT))
+        .where(f"_number > 1 and {PLACE} <> {_LANDED}")
+        .withColumn(VERDICT, F.when(F.col(_CONTENT) == F.col("_stands"), DUPLICATE).otherwise(CONFLICT))
+        .select(PLACE, VERDICT, LANDED_DS, DS)
+        .localCheckpoint()
     )
 
 
-def _as_old(landed: DataFrame, dataset: Dataset, schema: T.StructType) -> DataFrame:
-    """Landed rows in the columns of delivered ones, without a place, so that they come before them."""
-    nowhere = (F.lit(None).cast(schema[name].dataType).alias(name) for name in (LANDED_DS, *PLACE))
-    return landed.select(*dataset.column_names, F.lit(0).alias(_NEW), *nowhere)
+def _compared(dataset: Dataset, rows: DataFrame, place: Column) -> DataFrame:
+    days = [F.col(name) if name in rows.columns else F.lit(None).alias(name) for name in (LANDED_DS, DS)]
+    key = F.xxhash64(*dataset.identity).alias(_KEY)
+    return rows.select(*dataset.column_names, place.cast("long").alias(PLACE), *days, key)
 
 
 def _contested(everything: DataFrame) -> DataFrame:
     """The hashed identities of more than one row, one of them new: few, so that only their rows are compared."""
-    counted = everything.groupBy(_KEY).agg(F.count("*").alias("_rows"), F.max(_NEW).alias("_any_new"))
-    return counted.where("_rows > 1 and _any_new = 1").select(_KEY)
+    counted = everything.groupBy(_KEY).agg(F.count("*").alias("_rows"), F.max(PLACE).alias("_last"))
+    return counted.where(f"_rows > 1 and _last <> {_LANDED}").select(_KEY)
 
 
 def _content(dataset: Dataset) -> Column:

@@ -1,54 +1,75 @@
-"""Delivered lines as Spark rows that know where they stood."""
+"""Delivered files as Arrow tables of numbered lines, a block at a time, whatever bytes they hold."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import gzip
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import Window as Over
-from pyspark.sql import functions as F
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from daybreak.contracts import LANDED_DS
-
-FILE, BLOCK, SEQUENCE, LINE, TEXT = "_file", "_block", "_sequence", "_line", "_text"
-PLACE = (FILE, BLOCK, SEQUENCE)
-_PATTERN_CHARACTERS = re.compile(r"([\\{}\[\]*?])")
+NUMBER, LINE, LEGIBLE = "_number", "_line", "_legible"
+BLOCK_BYTES = 8 << 20
+UTF8_MARK = b"\xef\xbb\xbf"
 
 
-def read_lines(spark: SparkSession, files: Sequence[Path]) -> DataFrame:
-    """One row a line: its text, the day that delivers it (from its folder's name) and its place.
+def read_lines(path: Path, share: int = 0, of: int = 1) -> Iterator[pa.Table]:
+    """The lines of a file with their numbers, from 1, and whether they are UTF-8; or every `of`-th block of them.
 
-    `SEQUENCE` alone tells two lines of one reading apart, and reading the same files again gives the same numbers.
+    A line that is no UTF-8 is told byte for byte as Latin-1, so that nothing of it is lost. Line ends stay on.
     """
-    return spark.read.text([_PATTERN_CHARACTERS.sub(r"\\\1", str(path)) for path in files]).select(
-        F.col("value").alias(TEXT),
-        F.regexp_extract("_metadata.file_path", r"/ds=(\d{4}-\d{2}-\d{2})/[^/]+$", 1).alias(LANDED_DS),
-        F.col("_metadata.file_path").alias(FILE),
-        F.col("_metadata.file_block_start").alias(BLOCK),
-        F.monotonically_increasing_id().alias(SEQUENCE),
-    )
+    first = 1
+    with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
+        for number, block in enumerate(_blocks(file)):
+            ends = _line_ends(block)
+            if number % of == share:
+                yield _lines_of(block, ends, first)
+            first += len(ends)
 
 
-def line_numbers(places: DataFrame, wanted: DataFrame) -> DataFrame:
-    """The `wanted` rows (few) with their line number, counted from 1 over all blocks of a file; `places` are all lines.
-
-    Within a block the sequence grows by one a line; where a block begins is known from the blocks before it.
-    """
-    blocks = places.groupBy(FILE, BLOCK).agg(F.min(SEQUENCE).alias("_first"), F.count("*").alias("_lines"))
-    before = Over.partitionBy(FILE).orderBy(BLOCK).rowsBetween(Over.unboundedPreceding, -1)
-    blocks = blocks.withColumn("_before", F.coalesce(F.sum("_lines").over(before), F.lit(0)))
-    numbered = wanted.join(F.broadcast(blocks), on=[FILE, BLOCK], how="inner")
-    return numbered.withColumn(LINE, F.col("_before") + F.col(SEQUENCE) - F.col("_first") + 1)
-
-
-def path_of(file: str) -> Column:
-    """The path of a file below the landing folder, as people write it; Spark tells it whole, as a URL."""
-    below = F.regexp_extract(file, r"[^/]+/ds=[^/]+/[^/]+$", 0)
-    return F.url_decode(F.replace(below, F.lit("+"), F.lit("%2B")))
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """The bytes of a file in blocks of whole lines, without the mark that some editors put before UTF-8."""
+    rest = file.read(len(UTF8_MARK)).removeprefix(UTF8_MARK)
+    while read := file.read(BLOCK_BYTES):
+        end = read.rfind(b"\n") + 1
+        if end:
+            yield rest + read[:end]
+            rest = read[end:]
+        else:
+            rest += read
+    if rest:
+        yield rest
 
 
-def readable(text: str) -> Column:
-    """The text of a line as UTF-8; what is no UTF-8 is read byte for byte as Latin-1, so that nothing of it is lost."""
-    return F.when(F.is_valid_utf8(text), F.col(text)).otherwise(F.decode(F.col(text).cast("binary"), "ISO-8859-1"))
+def _line_ends(block: bytes) -> npt.NDArray[np.int64]:
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1
+    return ends if ends.size and ends[-1] == len(block) else np.append(ends, len(block))
+
+
+def _lines_of(block: bytes, ends: npt.NDArray[np.int64], first: int) -> pa.Table:
+    offsets = pa.py_buffer(np.concatenate([[0], ends]).astype(np.int64))
+    lines = pa.Array.from_buffers(pa.large_binary(), len(ends), [None, offsets, pa.py_buffer(block)])
+    text, legible = _as_text(lines)
+    numbers = pa.array(np.arange(first, first + len(ends)))
+    return pa.table({NUMBER: numbers, LINE: text, LEGIBLE: legible})
+
+
+def _as_text(lines: pa.Array) -> tuple[pa.Array, pa.Array]:
+    try:
+        return lines.cast(pa.large_string()), pa.array(np.ones(len(lines), dtype=bool))
+    except pa.ArrowInvalid:
+        legible = [_is_utf8(line) for line in lines.to_pylist()]
+        encodings = ("iso-8859-1", "utf-8")
+        text = [line.decode(encodings[good]) for line, good in zip(lines.to_pylist(), legible, strict=True)]
+        return pa.array(text, pa.large_string()), pa.array(legible)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,69 +1,103 @@
-"""A contract as Spark SQL: each declared column read from text, each rule as the condition that breaks it.
+"""A contract as SQL for DuckDB: each declared column read from text, each rule as the condition that breaks it.
 
-Every value arrives as text, so that a value of the wrong type is told from one that is missing. A number or boolean
-where a string is declared is taken as its text; a list or an object is not.
-
-The conditions are SQL text and not column objects: a contract makes hundreds of them, and each object costs a call to
-the JVM, so that planning took longer than judging a small day.
+Every value is first taken as text, so that one of the wrong type is told from one that is missing. A number or boolean
+where a string is declared is taken as its text; a list or an object is not. Text is a number, a date or a time only
+where it is written as one: what DuckDB would read besides (`1_000`, `0x10`, `epoch`, a time at 24:00) is not.
 """
 
 from __future__ import annotations
 
-from daybreak.contracts import LANDED_DS, Arrives, Between, Column, ColumnType, Dataset, Matches, MaxLength, OneOf, Rule
-from daybreak.lake.spark_tables import SPARK_TYPES
-from jobs.landing.lines import TEXT
+from daybreak.contracts import (
+    DS,
+    LANDED_DS,
+    Arrives,
+    Between,
+    Column,
+    ColumnType,
+    Dataset,
+    Matches,
+    MaxLength,
+    OneOf,
+    Rule,
+)
+from jobs.landing.lines import LEGIBLE, LINE
 
-FIELDS = "_fields"
+PLACE, PATH, RULES, ROW = "_place", "_path", "_rules", "_row"
 JSON_RULE = "row.json"
 ENCODING_RULE = "row.encoding"
-LARGEST_FLOAT = 1.7976931348623157e308
-_CORRUPT = "_corrupt"
-_END = "_end_of_line"
-_STRICT = "'mode', 'PERMISSIVE', 'allowSingleQuotes', 'false'"
+
+_FIELDS, _BROKEN, _LANDED = "_fields", "_broken", "_landed"
+_WHOLE = r"\s*[+-]?\d+\s*"
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?"
+_WRITTEN_AS = {
+    ColumnType.INT32: _WHOLE,
+    ColumnType.INT64: _WHOLE,
+    ColumnType.FLOAT64: r"\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|NaN|Infinity)\s*",
+    ColumnType.BOOL: r"true|false",
+    ColumnType.DATE: _DAY,
+    ColumnType.TIMESTAMP: rf"{_DAY}([T ]{_TIME})?",
+}
+SQL_TYPES = {
+    ColumnType.STRING: "VARCHAR",
+    ColumnType.INT32: "INTEGER",
+    ColumnType.INT64: "BIGINT",
+    ColumnType.FLOAT64: "DOUBLE",
+    ColumnType.BOOL: "BOOLEAN",
+    ColumnType.DATE: "DATE",
+    ColumnType.TIMESTAMP: "TIMESTAMPTZ",
+}
 
 
-def parsed(dataset: Dataset) -> str:
-    """A line as a struct of texts; null, or with `_corrupt` set, where it is not exactly one JSON object.
+def judging(dataset: Dataset, lines: str) -> str:
+    """The query that judges a table of lines: each one's typed values and day, and, where it breaks the contract, the
+    names of the rules it breaks and the row as it came, beside its place. Blank lines are no rows.
 
-    Spark's parser stops where the first value ends and says nothing of what follows it. Where the first closing brace
-    ends the line nothing can follow. Any other line is parsed as the first of two elements of an array: where the
-    second is not found behind it, something else was.
+    The table holds a line's text, whether it is legible, its place and path, and the day that delivers it.
     """
-    fields = ", ".join(f"{name}: STRING" for name in (*dataset.column_names, _CORRUPT, _END))
-    flat = f"from_json({TEXT}, 'STRUCT<{fields}>', map({_STRICT}, 'columnNameOfCorruptRecord', '{_CORRUPT}'))"
-    array = f"""concat('[', {TEXT}, ',{{"{_END}":""}}]')"""
-    elements = f"from_json({array}, 'ARRAY<STRUCT<{fields}>>', map({_STRICT}))"
-    is_one = f"size({elements}) = 2 AND get({elements}, 1).{_END} IS NOT NULL"
-    return f"IF(instr({TEXT}, '}}') = length(rtrim({TEXT})), {flat}, IF({is_one}, get({elements}, 0), NULL))"
+    assert dataset.delivery is not None
+    names = [_name(column.name) for column in dataset.columns]
+    struct = ", ".join(f'"{column.name}": "VARCHAR"' for column in dataset.columns)
+    typed = ", ".join(f"{_typed(column)} AS {name}" for column, name in zip(dataset.columns, names, strict=True))
+    breaches = [(rule, f"({condition})") for rule, condition in _breaches(dataset)]
+    any_breach = " OR ".join(condition for _, condition in breaches)
+    broken_rules = ", ".join(f"CASE WHEN {condition} THEN '{rule}' END" for rule, condition in breaches)
+    happened = f"strftime(CAST({_name(dataset.delivery.time_column)} AS DATE), '%Y-%m-%d')"
+    day = happened if dataset.delivery.by_event_day else LANDED_DS
+    return f"""
+        WITH read AS (
+            SELECT *, CAST({LANDED_DS} AS DATE) AS {_LANDED}, CASE
+                WHEN {LEGIBLE} AND regexp_matches({LINE}, '^\\s*\\{{') AND json_valid({LINE})
+                THEN json_transform({LINE}, '{{{struct}}}') END AS {_FIELDS}
+            FROM {lines} WHERE regexp_matches({LINE}, '\\S')
+        ), typed AS (
+            SELECT *, {typed} FROM read
+        ), judged AS (
+            SELECT *, {_FIELDS} IS NULL OR coalesce({any_breach}, false) AS {_BROKEN} FROM typed
+        )
+        SELECT {", ".join(names)}, {day} AS {DS}, {LANDED_DS}, {PLACE},
+            CASE WHEN {_BROKEN} THEN {PATH} END AS {PATH},
+            CASE WHEN NOT {_BROKEN} THEN NULL WHEN NOT {LEGIBLE} THEN '{ENCODING_RULE}'
+                WHEN {_FIELDS} IS NULL THEN '{JSON_RULE}' ELSE concat_ws(' ', {broken_rules}) END AS {RULES},
+            CASE WHEN {_BROKEN} THEN rtrim({LINE}, chr(13) || chr(10)) END AS {ROW}
+        FROM judged"""
 
 
-def typed(column: Column) -> str:
+def _name(column: str) -> str:
+    return f'"{column}"'
+
+
+def _text(column: Column) -> str:
+    return f"{_FIELDS}.{_name(column.name)}"
+
+
+def _typed(column: Column) -> str:
     """The value of a column, null where its text is not of its type."""
-    text = f"{FIELDS}.{column.name}"
+    text = _text(column)
     if column.type is ColumnType.STRING:
         return text
-    value = f"try_cast({text} AS {SPARK_TYPES[column.type].simpleString()})"
-    if column.type is ColumnType.TIMESTAMP:  # a time without a date would be read as one of today
-        pattern = _literal(r"^\s*\d{4}-\d{2}-\d{2}")
-        return f"IF({text} RLIKE {pattern}, {value}, NULL)"
-    return value
-
-
-def is_broken(dataset: Dataset) -> str:
-    """Whether a line breaks any rule: what every line is asked, so without the names. Null for a blank line."""
-    conditions = " OR ".join(f"({condition})" for _, condition in _breaches(dataset))
-    broken = f"NOT is_valid_utf8({TEXT}) OR {_unread()} OR coalesce({conditions}, false)"
-    pattern = _literal(r"\S")
-    return f"IF({TEXT} RLIKE {pattern}, {broken}, NULL)"
-
-
-def broken_rules(dataset: Dataset) -> str:
-    """The names of the rules that a line breaks, separated by spaces: what refused lines are asked."""
-    names = ", ".join(f"IF({condition}, '{name}', NULL)" for name, condition in _breaches(dataset))
-    return (
-        f"CASE WHEN NOT is_valid_utf8({TEXT}) THEN '{ENCODING_RULE}' WHEN {_unread()} THEN '{JSON_RULE}'"
-        f" ELSE concat_ws(' ', {names}) END"
-    )
+    value = f"TRY_CAST({text} AS {SQL_TYPES[column.type]})"
+    return f"CASE WHEN regexp_full_match({text}, {_literal(_WRITTEN_AS[column.type])}) THEN {value} END"
 
 
 def _breaches(dataset: Dataset) -> list[tuple[str, str]]:
@@ -72,45 +106,41 @@ def _breaches(dataset: Dataset) -> list[tuple[str, str]]:
     for column in dataset.columns:
         breaches.append((column.type_rule_id, _is_mistyped(column)))
         if not column.nullable:
-            breaches.append((column.required_rule_id, f"{FIELDS}.{column.name} IS NULL"))
-        breaches += [(column.rule_id(rule), _is_rule_broken(rule, column.name)) for rule in column.rules]
+            breaches.append((column.required_rule_id, f"{_text(column)} IS NULL"))
+        breaches += [(column.rule_id(rule), _is_rule_broken(rule, column)) for rule in column.rules]
     return breaches
 
 
-def _unread() -> str:
-    return f"({FIELDS} IS NULL OR {FIELDS}.{_CORRUPT} IS NOT NULL)"
-
-
 def _is_mistyped(column: Column) -> str:
-    text = f"{FIELDS}.{column.name}"
+    text = _text(column)
     if column.type is not ColumnType.STRING:
-        return f"{text} IS NOT NULL AND {column.name} IS NULL"
-    kind = f"schema_of_variant(try_variant_get(try_parse_json({TEXT}), '$.{column.name}', 'variant'))"
-    looks_nested = f"startswith({text}, '[') OR startswith({text}, '{{')"
-    return f"IF({looks_nested}, coalesce({kind} <> 'STRING', true), NULL)"
+        return f"{text} IS NOT NULL AND {_name(column.name)} IS NULL"
+    path = _literal(f'$."{column.name}"')
+    kind = f"json_type({LINE}, {path}) IN ('ARRAY', 'OBJECT')"
+    return f"CASE WHEN starts_with({text}, '[') OR starts_with({text}, '{{') THEN {kind} END"
 
 
-def _is_rule_broken(rule: Rule, value: str) -> str:
+def _is_rule_broken(rule: Rule, column: Column) -> str:
     """True where a value is there and breaks the rule."""
+    value = _name(column.name)
     match rule:
         case Between(low, high):
-            floor, ceiling = -LARGEST_FLOAT if low is None else low, LARGEST_FLOAT if high is None else high
-            return f"isnan({value}) OR {value} < {float(floor)!r}D OR {value} > {float(ceiling)!r}D"
+            outside = [f"isnan({value}) OR isinf({value})"] if column.type is ColumnType.FLOAT64 else []
+            outside += [f"{value} < {low!r}"] if low is not None else []
+            outside += [f"{value} > {high!r}"] if high is not None else []
+            return " OR ".join(outside) or "false"
         case OneOf(values):
             return f"{value} NOT IN ({', '.join(map(_literal, values))})"
         case Matches(pattern):
-            whole = _literal(rf"(?d)\A(?:{pattern})\z")
-            return f"NOT {value} RLIKE {whole}"
+            return f"NOT regexp_full_match({value}, {_literal(pattern)})"
         case MaxLength(characters):
-            return f"length({value}) > {characters} OR length({value}) = 0"
+            return f"length({value}) NOT BETWEEN 1 AND {characters}"
         case Arrives(late_days):
-            too_new = f"{value} >= CAST(date_add({LANDED_DS}, 1) AS TIMESTAMP)"
-            if late_days is None:
-                return too_new
-            return f"{too_new} OR {value} < CAST(date_sub({LANDED_DS}, {late_days}) AS TIMESTAMP)"
+            too_new = f"CAST({value} AS DATE) > {_LANDED}"
+            return too_new if late_days is None else f"{too_new} OR CAST({value} AS DATE) < {_LANDED} - {late_days}"
 
 
 def _literal(text: str) -> str:
     """A string as SQL text."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    quoted = text.replace("'", "''")
+    return f"'{quoted}'"

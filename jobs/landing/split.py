@@ -3,21 +3,20 @@ happen to it."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 
-from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS, LANDED_DS, Dataset
-from jobs.landing.duplicates import CONFLICT, DUPLICATE, VERDICT, verdicts
-from jobs.landing.lines import FILE, LINE, PLACE, SEQUENCE, TEXT, line_numbers, path_of, read_lines, readable
-from jobs.landing.predicates import FIELDS, broken_rules, is_broken, parsed, typed
+from jobs.landing.duplicates import CONFLICT, VERDICT, verdicts
+from jobs.landing.judging import FILE_BITS, judged, numbered, told_again
+from jobs.landing.predicates import PATH, PLACE, ROW, RULES
 
-BROKEN = "_broken"
+_COUNT = "count"
 
 
 @dataclass(frozen=True)
@@ -36,87 +35,61 @@ class Account:
 
 
 class Split:
-    """The rows of one dataset's deliveries, judged. Call `release` when all that is wanted was read."""
+    """The rows of one dataset's deliveries, judged once and held by Spark until the session lets go of them."""
 
     def __init__(
         self, spark: SparkSession, dataset: Dataset, files: Sequence[Path], landed_before: DataFrame | None = None
     ) -> None:
         self.dataset = dataset
-        self._lines = read_lines(spark, files)
-        self._judged = _judged(dataset, self._lines).persist(StorageLevel.MEMORY_AND_DISK)
-        good = self._judged.where(~F.col(BROKEN))
-        self._verdicts = verdicts(dataset, good, landed_before).persist(StorageLevel.MEMORY_AND_DISK)
-        rows = self._judged.where(F.col(BROKEN).isNotNull())
-        self._resolved = rows.join(F.broadcast(self._verdicts), on=SEQUENCE, how="left")
+        self._spark = spark
+        self._files = numbered(files)
+        self._judged = judged(spark, dataset, self._files).localCheckpoint()
+        self._good = self._judged.where(F.col(RULES).isNull())
+        self._verdicts = verdicts(dataset, self._good, landed_before)
 
-    def counts(self) -> DataFrame:
-        """How many rows of each delivered day had which fate, and for those accepted, of which day they are."""
-        fate = (
-            F.when(self._is_refused(), "quarantined")
-            .when(F.col(VERDICT) == DUPLICATE, "duplicates")
-            .otherwise("accepted")
-        )
-        day = F.when(fate == "accepted", F.col(DS))
-        counted = self._resolved.groupBy(LANDED_DS, fate.alias("fate"), day.alias("day")).count()
-        return counted.select(F.lit(self.dataset.name).alias("dataset"), LANDED_DS, "fate", "day", "count")
+    def accounts(self) -> dict[str, Account]:
+        """The account of each delivery, by its day."""
+        rows_in, refused, duplicates = Counter[str](), Counter[str](), Counter[str]()
+        accepted: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        good = F.col(RULES).isNull()
+        for row in self._judged.groupBy(LANDED_DS, F.when(good, F.col(DS)).alias(DS)).count().collect():
+            rows_in[row[LANDED_DS]] += row[_COUNT]
+            (refused if row[DS] is None else accepted[row[LANDED_DS]])[row[DS] or row[LANDED_DS]] += row[_COUNT]
+        if self._verdicts is not None:
+            for row in self._verdicts.groupBy(LANDED_DS, DS, VERDICT).count().collect():
+                accepted[row[LANDED_DS]][row[DS]] -= row[_COUNT]
+                (refused if row[VERDICT] == CONFLICT else duplicates)[row[LANDED_DS]] += row[_COUNT]
+        made = {}
+        for day in sorted(rows_in):
+            by_day = {event_day: rows for event_day, rows in sorted(accepted[day].items()) if rows}
+            made[day] = Account(rows_in[day], sum(by_day.values()), refused[day], duplicates[day], by_day)
+        return made
 
     def accepted(self) -> DataFrame:
         """The rows that land, in the columns of the dataset and its partition."""
-        names = [*self.dataset.column_names, *self.dataset.partition]
-        return self._resolved.where(~F.col(BROKEN) & F.col(VERDICT).isNull()).select(*names)
+        rows = self._good
+        if self._verdicts is not None:
+            rows = rows.join(F.broadcast(self._verdicts.select(PLACE)), on=PLACE, how="left_anti")
+        return rows.select(*self.dataset.column_names, *self.dataset.partition)
 
     def quarantined(self) -> DataFrame:
         """The rows that were refused, whole, each with the rules it broke, its file and its line."""
-        key = " ".join(f"{name}.{CONFLICT}" for name in self.dataset.identity)
-        refused = self._resolved.where(self._is_refused()).select(*PLACE, VERDICT)
-        places = line_numbers(self._judged, refused).select(SEQUENCE, VERDICT, LINE)
-        rows = _read(self.dataset, self._lines.join(F.broadcast(places), on=SEQUENCE, how="inner"), VERDICT, LINE)
-        rules = F.expr(broken_rules(self.dataset))
-        return rows.select(
+        refused = self._judged.where(F.col(RULES).isNotNull()).select(PLACE, PATH, RULES, ROW, LANDED_DS)
+        if self._verdicts is not None:
+            refused = refused.unionByName(self._conflicts(self._verdicts.where(F.col(VERDICT) == CONFLICT)))
+        return refused.select(
             F.lit(self.dataset.name).alias("dataset"),
-            path_of(FILE).alias("file"),
-            F.col(LINE).alias("line"),
-            F.when(F.col(VERDICT) == CONFLICT, F.lit(key)).otherwise(rules).alias("rules"),
-            readable(TEXT).alias("row"),
+            F.col(PATH).alias("file"),
+            F.col(PLACE).bitwiseAND((1 << FILE_BITS) - 1).alias("line"),
+            F.col(RULES).alias("rules"),
+            F.col(ROW).alias("row"),
             F.col(LANDED_DS).alias(DS),
         )
 
-    @staticmethod
-    def _is_refused() -> Column:
-        return F.col(BROKEN) | F.coalesce(F.col(VERDICT) == CONFLICT, F.lit(False))
-
-    def release(self) -> None:
-        self._verdicts.unpersist()
-        self._judged.unpersist()
-
-
-def accounts(splits: Sequence[Split]) -> dict[str, dict[str, Account]]:
-    """The account of each delivery, by the dataset's name and the day; counted in one go."""
-    if not splits:
-        return {}
-    counts = reduce(DataFrame.unionByName, (split.counts() for split in splits)).collect()
-    made: dict[str, dict[str, Account]] = {split.dataset.name: {} for split in splits}
-    for dataset, landed in sorted({(row["dataset"], row[LANDED_DS]) for row in counts}):
-        mine = [row for row in counts if (row["dataset"], row[LANDED_DS]) == (dataset, landed)]
-        totals = {"accepted": 0, "quarantined": 0, "duplicates": 0}
-        for row in mine:
-            totals[row["fate"]] += row["count"]
-        by_day = {row["day"]: row["count"] for row in mine if row["fate"] == "accepted"}
-        made[dataset][landed] = Account(sum(totals.values()), **totals, accepted_by_day=dict(sorted(by_day.items())))
-    return made
-
-
-def _read(dataset: Dataset, lines: DataFrame, *others: str) -> DataFrame:
-    """Each line with its parsed fields and typed values, beside what else is asked for."""
-    values = [f"{typed(column)} AS {column.name}" for column in dataset.columns]
-    fields = lines.selectExpr("*", f"{parsed(dataset)} AS {FIELDS}")
-    return fields.selectExpr(TEXT, FIELDS, LANDED_DS, *PLACE, *others, *values)
-
-
-def _judged(dataset: Dataset, lines: DataFrame) -> DataFrame:
-    """Each line typed and checked against the contract; blank lines are no rows, and neither good nor broken."""
-    assert dataset.delivery is not None
-    happened = f"CAST(CAST({dataset.delivery.time_column} AS DATE) AS STRING)"
-    day = happened if dataset.delivery.by_event_day else LANDED_DS
-    broken = f"{is_broken(dataset)} AS {BROKEN}"
-    return _read(dataset, lines).selectExpr(*dataset.column_names, broken, LANDED_DS, *PLACE, f"{day} AS {DS}")
+    def _conflicts(self, conflicts: DataFrame) -> DataFrame:
+        """The rows that contradict others, read again: a row that keeps its contract is held without its text."""
+        numbers = {row[0] for row in conflicts.select(F.shiftright(PLACE, FILE_BITS)).distinct().collect()}
+        broken = " ".join(f"{name}.{CONFLICT}" for name in self.dataset.identity)
+        lines = told_again(self._spark, [file for file in self._files if file.number in numbers])
+        wanted = conflicts.select(PLACE, LANDED_DS, F.lit(broken).alias(RULES))
+        return lines.join(F.broadcast(wanted), on=PLACE, how="inner")

@@ -97,7 +97,9 @@ def _value(column: Column, raw: Any) -> Any:
 
 
 def _number(raw: Any) -> float | None:
-    if isinstance(raw, bool) or (isinstance(raw, float) and not math.isfinite(raw)):
+    if isinstance(raw, bool):
+        return None
+    if isinstance(raw, str) and set(raw) - set("0123456789+-.eE ") and raw.strip("+- ") not in ("NaN", "Infinity"):
         return None
     try:
         return float(raw)
@@ -106,7 +108,7 @@ def _number(raw: Any) -> float | None:
 
 
 def _moment(raw: Any) -> datetime | None:
-    if not isinstance(raw, str) or not re.match(r"\d{4}-\d{2}-\d{2}", raw):
+    if not isinstance(raw, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:.*)?", raw):
         return None
     try:
         moment = datetime.fromisoformat(raw)

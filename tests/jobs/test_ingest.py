@@ -169,7 +169,7 @@ def test_above_the_bad_share_nothing_lands_but_the_quarantine_tells_why(settings
         "event_ts.arrival": bad(3, event_ts="2999-01-01T00:00:00Z"),
         "event_ts.arrival ": bad(4, event_ts="1970-01-01T00:00:00Z"),
         "price.range": bad(5, price=-1),
-        "price.type": bad(6, price=float("nan")),
+        "price.range ": bad(6, price=float("nan")),
         "event_type.set": bad(7, event_type="glance"),
         "position.type": bad(8, position="first"),
         "user_id.required ": renamed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from daybreak.datasets import EVENT_TYPES, EVENTS, USERS
-from jobs.landing.split import Split, accounts
+from jobs.landing.split import Split
 from tests.jobs.landing_oracle import Delivered, land
 
 DAYS = ("2026-11-19", "2026-11-20", "2026-11-21")
@@ -101,20 +100,7 @@ def deliveries(draw: st.DrawFn) -> list[tuple[str, str, list[bytes]]]:
     return files
 
 
-@pytest.fixture
-def small_blocks(spark: SparkSession) -> Iterator[None]:
-    """Lets Spark cut uncompressed files into blocks of a few lines."""
-    sizes = {"spark.sql.files.maxPartitionBytes": "900", "spark.sql.files.openCostInBytes": "100"}
-    before = {name: spark.conf.get(name) for name in sizes}
-    for name, size in sizes.items():
-        spark.conf.set(name, size)
-    yield
-    for name, size in before.items():
-        spark.conf.set(name, str(size))
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("small_blocks")
 @settings(
     max_examples=4,
     phases=[Phase.generate],
@@ -139,12 +125,9 @@ def test_lines_meet_the_fate_that_the_contract_gives_them(
 
     expected = land(EVENTS, delivered)
     split = Split(spark, EVENTS, paths)
-    try:
-        found = accounts([split])[EVENTS.name]
-        accepted = {row["event_id"]: (row["ds"], row["landed_ds"]) for row in split.accepted().collect()}
-        refused = {(row["file"], row["line"]): row["rules"] for row in split.quarantined().collect()}
-    finally:
-        split.release()
+    found = split.accounts()
+    accepted = {row["event_id"]: (row["ds"], row["landed_ds"]) for row in split.accepted().collect()}
+    refused = {(row["file"], row["line"]): row["rules"] for row in split.quarantined().collect()}
 
     assert refused == expected.refused
     assert accepted == expected.accepted
@@ -162,9 +145,7 @@ def test_a_refused_line_is_kept_whole_with_where_it_stood(spark: SparkSession, t
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\n" + broken + b"\n")
     split = Split(spark, EVENTS, [path])
-    accounts([split])
     [row] = split.quarantined().collect()
-    split.release()
     assert row["file"] == str(path.relative_to(tmp_path / "land ing+"))
     assert row["line"] == 2
     assert row["rules"] == "row.encoding"
@@ -181,8 +162,7 @@ def test_a_state_is_told_apart_by_when_it_began(spark: SparkSession, tmp_path: P
     rows = [first, later, first, {**later, "status": "active"}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     split = Split(spark, USERS, [path])
-    account = accounts([split])[USERS.name]["2026-11-20"]
+    account = split.accounts()["2026-11-20"]
     [refused] = split.quarantined().collect()
-    split.release()
     assert (account.accepted, account.duplicates, account.quarantined) == (2, 1, 1)
     assert (refused["line"], refused["rules"]) == (4, "user_id.conflict updated_ts.conflict")
