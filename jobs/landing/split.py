@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 
 from daybreak.contracts import DS, LANDED_DS, Dataset
 from jobs.landing.duplicates import CONFLICT, VERDICT, verdicts
-from jobs.landing.judging import FILE_BITS, judged, numbered, told_again
+from jobs.landing.judging import FILE_BITS, numbered
 from jobs.landing.predicates import PATH, PLACE, ROW, RULES
+from jobs.landing.tasks import judged, told_again
 
 _COUNT = "count"
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from daybreak.datasets import EVENTS, ITEMS
 from jobs.landing import lines as landing_lines
-from jobs.landing.judging import FILE_BITS, DeliveredFile, Share, judge, numbered, shared_out
+from jobs.landing.judging import FILE_BITS, DeliveredFile, Share, judge, numbered
+from jobs.landing.tasks import shared_out
 from tests.jobs import landing_oracle
 from tests.jobs.test_split import lines
 
