@@ -16,7 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from daybreak.world.day_file import LEVEL, DayFile
+from daybreak.part_files import LEVEL
+from daybreak.world.day_file import DayFile
 from daybreak.world.delivery import Ledger, event_chunks
 from daybreak.world.parameters import World
 

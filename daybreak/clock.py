@@ -8,6 +8,9 @@ from pathlib import Path
 
 from daybreak.errors import InputError
 
+DAY_US = 86_400_000_000
+"""The microseconds of a day."""
+
 
 def stamp() -> str:
     """This moment, for a log line."""

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 CHUNK = 1 << 20
 LEFTOVER = ".tmp"
@@ -29,13 +30,15 @@ def fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces `path` in one step: write beside it, fsync, rename, fsync of the folder."""
+@contextlib.contextmanager
+def written_beside(path: Path) -> Iterator[BinaryIO]:
+    """A file beside `path`, to be written in the block; it replaces `path` when the block ends, and is gone if the
+    block fails. Write, fsync, rename, fsync of the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}{LEFTOVER}")
     try:
         with beside.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -45,12 +48,19 @@ def write_atomically(path: Path, content: bytes) -> None:
     fsync_dir(path.parent)
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replaces `path` in one step."""
+    with written_beside(path) as file:
+        file.write(content)
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Removes what writers that died in `write_atomically` left in a folder and in the folders directly in it."""
+    """Removes what writers that died in `written_beside` left in a folder and in the folders directly in it."""
     for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
         with contextlib.suppress(FileNotFoundError):
             for path in place.glob(f".*{LEFTOVER}"):
-                if not is_alive(int(path.name.removesuffix(LEFTOVER).rsplit(".", 1)[-1])):
+                writer = path.name.removesuffix(LEFTOVER).rpartition(".")[2]
+                if writer.isdecimal() and not is_alive(int(writer)):
                     path.unlink(missing_ok=True)
 
 

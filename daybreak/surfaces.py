@@ -40,6 +40,10 @@ SOURCE_TABLES: dict[SourceName, Dataset] = {
 }
 
 
+FOR_EVERYONE = (SourceName.POPULAR, SourceName.TRENDING)
+"""The sources that know items for a query nobody has seen; the fallback of a surface is made of them."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,6 +81,12 @@ class Surface(_Strict):
     sources: dict[SourceName, Source] = Field(min_length=1)
     rules: Rules = Rules()
     gates: Gates = Gates()
+
+    @model_validator(mode="after")
+    def _has_a_fallback(self) -> Surface:
+        if not any(source in self.sources for source in FOR_EVERYONE):
+            raise ValueError(f"sources must hold {' or '.join(FOR_EVERYONE)}: nothing else makes the fallback list")
+        return self
 
     @model_validator(mode="after")
     def _lists_can_be_long_enough(self) -> Surface:

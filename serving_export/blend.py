@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving_export.facts import Floats, Ints
+from serving_export.facts import Floats, Ints, Pairs
 
 RANK_OFFSET = 60.0
 
@@ -46,21 +46,17 @@ class Neighbours:
         return cls(starts, neighbours[order], scores[order])
 
 
-def rank_neighbours(
-    seeds: Ints, items: Ints, weights: Floats, neighbours: Neighbours, n_candidates: int, banned: Ints, quota: int
-) -> Ranking:
-    """For each query the best neighbours of the items it holds: `seeds` are queries, `items` what each holds, by
-    weight.
+def rank_neighbours(held: Pairs, neighbours: Neighbours, n_candidates: int, banned: Ints, quota: int) -> Ranking:
+    """For each query the best neighbours of the items it holds, by the weight it holds them with.
 
     `banned` are keys query * n_candidates + candidate that must not appear.
     """
-    lengths = neighbours.starts[items + 1] - neighbours.starts[items]
-    rows = np.repeat(np.arange(len(items)), lengths)
-    places = (
-        np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + neighbours.starts[items][rows]
-    )
-    keys = seeds[rows] * n_candidates + neighbours.items[places]
-    values = weights[rows] * neighbours.scores[places]
+    starts = neighbours.starts[held.items]
+    lengths = neighbours.starts[held.items + 1] - starts
+    rows = np.repeat(np.arange(len(held.items)), lengths)
+    places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + starts[rows]
+    keys = held.queries[rows] * n_candidates + neighbours.items[places]
+    values = held.weights[rows] * neighbours.scores[places]
     allowed = ~np.isin(keys, banned)
     keys, values = _summed(keys[allowed], values[allowed])
     queries, candidates = np.divmod(keys, n_candidates)
@@ -96,9 +92,8 @@ def blend(rankings: list[Ranking], weights: list[float], n_candidates: int, leng
     scores = np.add.reduceat(shares, starts) if len(distinct) else np.zeros(0)
     queries, candidates = np.divmod(distinct, n_candidates)
     order = np.lexsort((candidates, -scores, queries))
-    best = _best(queries[order], candidates[order], length)
     kept = order[_within(queries[order], length)]
-    return Blended(best.queries, best.candidates, best.ranks, scores[kept], sources[starts][kept])
+    return Blended(queries[kept], candidates[kept], _ranks(queries[kept]), scores[kept], sources[starts[kept]])
 
 
 def _summed(keys: Ints, values: Floats) -> tuple[Ints, Floats]:
@@ -110,7 +105,7 @@ def _summed(keys: Ints, values: Floats) -> tuple[Ints, Floats]:
 def _best(queries: Ints, candidates: Ints, length: int) -> Ranking:
     """The first `length` rows of each query; rows are in order."""
     kept = _within(queries, length)
-    return Ranking(queries[kept], candidates[kept], _ranks(queries)[kept])
+    return Ranking(queries[kept], candidates[kept], _ranks(queries[kept]))
 
 
 def _within(queries: Ints, length: int) -> Ints:

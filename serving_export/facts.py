@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daybreak.clock import days_before, end_of
+from daybreak.clock import end_of
 from daybreak.contracts import DS
 from daybreak.datasets import EVENTS, ITEMS, USERS
 from daybreak.step_io import StepIO
@@ -42,11 +42,32 @@ class Names:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Users with items, each pair once, ordered by user and item."""
+    """Queries (mostly users) with items, each pair once, ordered by query and item."""
+
+    queries: Ints
+    items: Ints
+    weights: Floats
+
+    def of(self, queries: Ints) -> Pairs:
+        """Those of some queries, which are given in order."""
+        if not len(queries):
+            return NO_PAIRS
+        first, end = np.searchsorted(self.queries, [queries[0], queries[-1] + 1])
+        kept = first + np.flatnonzero(np.isin(self.queries[first:end], queries))
+        return Pairs(self.queries[kept], self.items[kept], self.weights[kept])
+
+
+NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Interest:
+    """What each event says of interest, halved with age, and how many days old the event is."""
 
     users: Ints
     items: Ints
     weights: Floats
+    ages: Floats
 
 
 @dataclass(frozen=True)
@@ -58,26 +79,31 @@ class Facts:
     active_users: Ints
     active_items: Ints
     owned: Pairs
-    wanted: Pairs
+    interest: Interest
+
+    def wanted(self, history_days: int) -> Pairs:
+        """What users wanted in the last days, the night's own among them."""
+        recent = self.interest.ages < history_days
+        users, items, weights = self.interest.users, self.interest.items, self.interest.weights
+        return _pairs(users[recent], items[recent], weights[recent], len(self.items))
 
 
-def gather(io: StepIO, history_days: int) -> Facts:
+def gather(io: StepIO) -> Facts:
     """Facts as known on the night of this step."""
-    columns = ["user_id", "item_id", "event_type", DS]
-    events = io.read(EVENTS, columns=columns)
-    events = events.filter(pc.is_in(events.column("event_type"), value_set=pa.array(INTEREST)))
+    events = io.read(EVENTS, columns=["user_id", "item_id", "event_type", DS])
+    events = events.filter(pc.is_in(events["event_type"], value_set=pa.array(INTEREST)))
     user_states, item_states = io.state(USERS), io.state(ITEMS)
     users = Names(pa.chunked_array([*events["user_id"].chunks, *user_states["user_id"].chunks], pa.string()))
     items = Names(pa.chunked_array([*events["item_id"].chunks, *item_states["item_id"].chunks], pa.string()))
-    owning = events.filter(pc.is_in(events.column("event_type"), value_set=pa.array(OWNING)))
-    recent = events.filter(pc.greater_equal(events.column(DS), days_before(io.ds, history_days - 1)))
+    interest = _interest(events, users, items, io.ds)
+    owning = pc.is_in(events["event_type"], value_set=pa.array(OWNING)).to_numpy()
     return Facts(
         users=users,
         items=items,
         active_users=_active_users(users, user_states),
         active_items=_active_items(items, item_states, io.ds),
-        owned=_pairs(users, items, owning, np.ones(owning.num_rows)),
-        wanted=_pairs(users, items, recent, _interest(recent, io.ds)),
+        owned=_pairs(interest.users[owning], interest.items[owning], np.ones(owning.sum()), len(items)),
+        interest=interest,
     )
 
 
@@ -98,19 +124,19 @@ def _active_items(items: Names, states: pa.Table, ds: str) -> Ints:
     return np.unique(items.numbers(states.filter(shown)["item_id"]))
 
 
-def _interest(events: pa.Table, ds: str) -> Floats:
-    """What each event says of interest, halved with age."""
+def _interest(events: pa.Table, users: Names, items: Names, ds: str) -> Interest:
     kinds = pa.array(INTEREST)
     weights = np.array(list(INTEREST.values()))[pc.index_in(events["event_type"], value_set=kinds).to_numpy()]
     days = events[DS].combine_chunks().dictionary_encode()
-    ages = np.array([(end_of(ds) - end_of(day)).days for day in days.dictionary.to_pylist()], dtype=np.float64)
+    ages_of_days = np.array([(end_of(ds) - end_of(day)).days for day in days.dictionary.to_pylist()], dtype=np.float64)
+    ages = ages_of_days[days.indices.to_numpy()]
     fading = 0.5 ** (ages / HISTORY_HALF_LIFE_DAYS)
-    return weights * fading[days.indices.to_numpy()] if len(ages) else weights
+    return Interest(users.numbers(events["user_id"]), items.numbers(events["item_id"]), weights * fading, ages)
 
 
-def _pairs(users: Names, items: Names, events: pa.Table, weights: Floats) -> Pairs:
-    keys = users.numbers(events["user_id"]) * len(items) + items.numbers(events["item_id"])
+def _pairs(users: Ints, items: Ints, weights: Floats, n_items: int) -> Pairs:
+    keys = users * n_items + items
     order = np.lexsort((weights, keys))
     distinct, starts = np.unique(keys[order], return_index=True)
     totals = np.add.reduceat(weights[order], starts) if len(distinct) else np.zeros(0)
-    return Pairs(distinct // max(len(items), 1), distinct % max(len(items), 1), totals)
+    return Pairs(*np.divmod(distinct, max(n_items, 1)), totals)

@@ -46,15 +46,13 @@ class Verdict:
 
 def run(config: GatesConfig, io: StepIO) -> Summary:
     """Judges every surface; raises with all that failed."""
-    lists = io.day(LISTS)
+    lists, facts = io.day(LISTS), gather(io)
     rows = []
     for name, surface in load_surfaces(io.settings.surfaces).items():
         mine = lists.filter(pc.equal(lists["surface"], name))
-        rows += [
-            {"surface": name, **vars(verdict)} for verdict in judge(surface, mine, gather(io, surface.history_days))
-        ]
-    table = pa.Table.from_pylist([{**row, "lists_digest": rows_digest(lists)} for row in rows])
-    io.write(GATES, table)
+        rows += [{"surface": name, **vars(verdict)} for verdict in judge(surface, mine, facts)]
+    lists_digest = rows_digest(lists)
+    io.write(GATES, pa.Table.from_pylist([{**row, "lists_digest": lists_digest} for row in rows]))
     failed = [row for row in rows if not row["passed"]]
     if failed:
         told = "; ".join(
@@ -102,7 +100,7 @@ def _broken_rules(surface: Surface, lists: pa.Table, facts: Facts) -> Iterator[t
     if surface.rules.own and surface.query is surface.candidate:
         yield "own item", ~is_fallback & (queries == candidates)
     if surface.rules.owned and surface.query is Entity.USER:
-        owned = facts.owned.users * len(facts.items) + facts.owned.items
+        owned = facts.owned.queries * len(facts.items) + facts.owned.items
         is_known = (queries >= 0) & (candidates >= 0)
         yield "already owned", is_known & np.isin(queries * len(facts.items) + candidates, owned)
     if surface.rules.inactive:
@@ -118,16 +116,20 @@ def _queries(surface: Surface, facts: Facts) -> tuple[Names, Ints]:
 
 def _repeated(lists: pa.Table) -> Flags:
     """The rows whose candidate stands in the same list more than once."""
-    pair = ["query_id", "candidate_id"]
-    numbered = lists.select(pair).append_column("row", pa.array(np.arange(lists.num_rows)))
-    first = numbered.group_by(pair, use_threads=False).aggregate([("row", "min"), ("row", "max")])
-    several = first.filter(pc.not_equal(first["row_min"], first["row_max"]))
-    return np.isin(np.arange(lists.num_rows), np.r_[several["row_min"].to_numpy(), several["row_max"].to_numpy()])
+    queries, candidates = _codes(lists["query_id"]), _codes(lists["candidate_id"])
+    pairs = queries * (candidates.max(initial=0) + 1) + candidates
+    _, places, counts = np.unique(pairs, return_inverse=True, return_counts=True)
+    return counts[places] > 1
+
+
+def _codes(ids: pa.ChunkedArray) -> Ints:
+    """A number for each id, the same for the same id."""
+    return ids.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
 
 
 def _in_order(lists: pa.Table) -> Flags:
     """Whether each row's rank follows the one before it in its list, at no higher score."""
-    query = lists["query_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    query = _codes(lists["query_id"])
     rank, score = lists["rank"].to_numpy(), lists["score"].to_numpy()
     order = np.lexsort((rank, query))
     query, rank, score = query[order], rank[order], score[order]

@@ -19,7 +19,7 @@ from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from daybreak.surfaces import SOURCE_TABLES, Entity, SourceName, Surface, load_surfaces
 from serving_export.blend import Blended, Neighbours, Ranking, blend, rank_everywhere, rank_neighbours
-from serving_export.facts import Facts, Floats, Ints, gather
+from serving_export.facts import NO_PAIRS, Facts, Floats, Ints, Pairs, gather
 
 FALLBACK = ""
 
@@ -31,7 +31,7 @@ class ListsConfig(StepConfig):
 
 
 class Sources:
-    """The night's candidates of every source, as arrays over the items that may be shown."""
+    """The night's candidates of these sources, as arrays over the items that may be shown."""
 
     def __init__(self, io: StepIO, facts: Facts, names: set[SourceName], drop_inactive: bool) -> None:
         self._facts = facts
@@ -57,10 +57,13 @@ class Sources:
 def run(config: ListsConfig, io: StepIO) -> Summary:
     """Makes and writes the lists of all surfaces."""
     surfaces = load_surfaces(io.settings.surfaces)
+    facts = gather(io)
+    named = {name for surface in surfaces.values() for name in surface.sources}
+    drops = {surface.rules.inactive for surface in surfaces.values()}
+    by_rule = {drop_inactive: Sources(io, facts, named, drop_inactive) for drop_inactive in drops}
     tables, summary = [], {}
     for name, surface in surfaces.items():
-        facts = gather(io, surface.history_days)
-        sources = Sources(io, facts, set(surface.sources), surface.rules.inactive)
+        sources = by_rule[surface.rules.inactive]
         parts = [_rows(name, surface, facts, block) for block in _blocks(surface, facts, sources, config.block)]
         parts.append(_rows(name, surface, facts, _fallback(surface, facts, sources), is_fallback=True))
         tables += parts
@@ -71,41 +74,40 @@ def run(config: ListsConfig, io: StepIO) -> Summary:
 
 def _blocks(surface: Surface, facts: Facts, sources: Sources, size: int) -> Iterator[Blended]:
     queries = facts.active_users if surface.query is Entity.USER else facts.active_items
+    held, forbidden = _held(surface, facts), _forbidden(surface, facts)
     for start in range(0, len(queries), size):
-        yield _block(surface, facts, sources, queries[start : start + size])
+        block = queries[start : start + size]
+        yield _block(surface, sources, block, held.of(block), forbidden.of(block), len(facts.items))
 
 
-def _block(surface: Surface, facts: Facts, sources: Sources, queries: Ints) -> Blended:
-    n_items = len(facts.items)
-    seeds, items, weights = _held(surface, facts, queries)
-    banned = _banned(surface, facts, queries)
+def _block(surface: Surface, sources: Sources, queries: Ints, held: Pairs, forbidden: Pairs, n_items: int) -> Blended:
+    banned = forbidden.queries * n_items + forbidden.items
     rankings: list[Ranking] = []
     for name, source in surface.sources.items():
         if name is SourceName.COOCCURRENCE:
             assert sources.neighbours is not None
-            rankings.append(rank_neighbours(seeds, items, weights, sources.neighbours, n_items, banned, source.quota))
+            rankings.append(rank_neighbours(held, sources.neighbours, n_items, banned, source.quota))
         else:
             rankings.append(rank_everywhere(queries, sources.everywhere[name], n_items, banned, source.quota))
     return blend(rankings, [source.weight for source in surface.sources.values()], n_items, surface.length)
 
 
-def _held(surface: Surface, facts: Facts, queries: Ints) -> tuple[Ints, Ints, Floats]:
+def _held(surface: Surface, facts: Facts) -> Pairs:
     """What each query holds: a user the items lately wanted, an item itself."""
     if surface.query is Entity.ITEM:
-        return queries, queries, np.ones(len(queries))
-    kept = np.isin(facts.wanted.users, queries)
-    return facts.wanted.users[kept], facts.wanted.items[kept], facts.wanted.weights[kept]
+        return _themselves(facts)
+    return facts.wanted(surface.history_days)
 
 
-def _banned(surface: Surface, facts: Facts, queries: Ints) -> Ints:
-    """Keys query * items + item of all that the rules forbid, sorted."""
-    n_items = len(facts.items)
+def _forbidden(surface: Surface, facts: Facts) -> Pairs:
+    """What the rules keep from each query: from a user what is owned, from an item itself."""
     if surface.query is Entity.ITEM:
-        return queries * n_items + queries if surface.rules.own else np.zeros(0, np.int64)
-    if not surface.rules.owned:
-        return np.zeros(0, np.int64)
-    kept = np.isin(facts.owned.users, queries)
-    return np.sort(facts.owned.users[kept] * n_items + facts.owned.items[kept])
+        return _themselves(facts) if surface.rules.own else NO_PAIRS
+    return facts.owned if surface.rules.owned else NO_PAIRS
+
+
+def _themselves(facts: Facts) -> Pairs:
+    return Pairs(facts.active_items, facts.active_items, np.ones(len(facts.active_items)))
 
 
 def _fallback(surface: Surface, facts: Facts, sources: Sources) -> Blended:
@@ -115,8 +117,6 @@ def _fallback(surface: Surface, facts: Facts, sources: Sources) -> Blended:
         (source, sources.everywhere[name]) for name, source in surface.sources.items() if name in sources.everywhere
     ]
     rankings = [rank_everywhere(nobody, ranked, len(facts.items), nothing, source.quota) for source, ranked in named]
-    if not rankings:
-        return Blended(nothing, nothing, nothing, np.zeros(0), nothing)
     blended = blend(rankings, [source.weight for source, _ in named], len(facts.items), surface.length)
     numbers = [list(surface.sources).index(name) for name in surface.sources if name in sources.everywhere]
     return Blended(

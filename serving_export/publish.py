@@ -26,7 +26,7 @@ from daybreak.lake.digest import rows_digest
 from daybreak.releases import Check, Release, ReleaseStore
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from daybreak.surfaces import Surface, load_surfaces
+from daybreak.surfaces import Entity, Surface, load_surfaces
 from serving_export.reader.layout import LISTS_FILE
 from serving_export.reader.snapshot import Snapshot
 from serving_export.snapshot import ITEM_FIELDS, Entry, write_lists
@@ -81,7 +81,8 @@ def _build(io: StepIO, store: ReleaseStore, lists: pa.Table, surfaces: dict[str,
         "attempt": io.attempt.token,
     }
     with store.build(ds=io.ds, model=model, surfaces=surfaces, built_from=built_from) as draft:
-        written = write_lists(draft.path / LISTS_FILE, _entries(lists), _items(catalogue))
+        without_own = [name for name, surface in surfaces.items() if surface.rules.own and surface.query is Entity.ITEM]
+        written = write_lists(draft.path / LISTS_FILE, _entries(lists), _items(catalogue), without_own)
         draft.add(LISTS_FILE, rows=written)
     return draft.release_id
 

@@ -50,16 +50,19 @@ def write_lists(
     path: Path,
     lists: Iterable[tuple[str, str, Sequence[Entry]]],
     items: Iterable[tuple[str, Mapping[str, Any]]],
+    without_own: Iterable[str] = (),
 ) -> int:
     """Writes `lists` (surface, query, entries) and what answers say about `items` to `path`; returns how many lists.
 
-    The query "" holds the fallback list of a surface. Of an item, the fields of ITEM_FIELDS that are not null are kept.
+    The query "" holds the fallback list of a surface. It is one list for every query, so for the surfaces
+    `without_own` the reader takes the query itself out. Of an item, those of ITEM_FIELDS that are not null are kept.
     """
     with _told_plainly(path), tempfile.TemporaryFile(dir=path.parent) as spool:
         records = [_spool(spool, key, body) for key, body in _list_records(lists)]
         count = len(records)
         records += [_spool(spool, key, body) for key, body in _item_records(items)]
         records.append(_spool(spool, layout.LAYOUT_KEY, layout.LAYOUT))
+        records.append(_spool(spool, layout.WITHOUT_OWN_KEY, _to_json(sorted(without_own)).encode()))
         records.sort()
         _refuse_repeats(records)
         _append(path, spool, records)

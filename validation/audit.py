@@ -36,7 +36,11 @@ def run(config: AuditConfig, io: StepIO) -> Summary:
         found = [row for dataset in DELIVERED for row in _audit_landed(io, dataset, days)]
         io.write(AUDITS, pa.Table.from_pylist(found, schema=pa.schema(_FIELDS)), days=days)
         results += found
-    failed = [f"{row['dataset']}: {row['detail']} ({row['unexpected']} rows)" for row in results if not row["passed"]]
+    failed = [
+        f"{row['dataset']}: {row['detail']}" + (f" ({row['unexpected']} rows)" if row["unexpected"] else "")
+        for row in results
+        if not row["passed"]
+    ]
     if failed:
         raise GateError(
             f"{len(failed)} of {len(results)} expectations failed on what {config.ds} landed: {'; '.join(failed)}."
@@ -100,9 +104,9 @@ def _row(dataset: Dataset, result: dict[str, Any], checked: int) -> dict[str, An
         for name, value in told["kwargs"].items()
         if name not in ("batch_id", "column") and value is not None
     }
-    broken = result.get("exception_info", {}).get("exception_message")
+    broken = _exception(result.get("exception_info") or {})
     column = told["kwargs"].get("column")
-    words = f"{column or 'table'} {told['type'].removeprefix('expect_').replace('_', ' ')} {settings or ''}".strip()
+    words = f"{column or ''} {told['type'].removeprefix('expect_').replace('_', ' ')} {settings or ''}".strip()
     return {
         "dataset": dataset.name,
         "expectation": told["type"],
@@ -113,3 +117,11 @@ def _row(dataset: Dataset, result: dict[str, Any], checked: int) -> dict[str, An
         "unexpected": int(result.get("result", {}).get("unexpected_count") or 0),
         "detail": f"{words}: {broken}" if broken else words,
     }
+
+
+def _exception(info: dict[str, Any]) -> str | None:
+    """What kept an expectation from being judged, in a line; it is told of the whole or of each metric it needs."""
+    for told in (info, *info.values()):
+        if isinstance(told, dict) and told.get("exception_message"):
+            return " ".join(str(told["exception_message"]).split())
+    return None

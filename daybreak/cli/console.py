@@ -6,9 +6,15 @@ import json
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+
+
+def as_text(value: Any) -> str:
+    """Something delivered, for the terminal: as it is, but it steers neither the terminal nor the markup."""
+    return escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(value)))
 
 
 def print_json(value: Any) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from daybreak.cli.console import console, print_json
 from daybreak.errors import DaybreakError, MissingExtra, SettingsError
@@ -47,7 +48,7 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
         print_json([asdict(finding) for finding in findings])
     for finding in [] if as_json else findings:
         mark = "[green]fine [/]" if finding.fine else "[red]wrong[/]"
-        console.print(f"{mark} [bold]{finding.name:<10}[/] {finding.detail}", soft_wrap=True)
+        console.print(f"{mark} [bold]{finding.name:<10}[/] {escape(finding.detail)}", soft_wrap=True)
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)
 
@@ -55,7 +56,7 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def _look(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
     try:
         return Finding(name, True, check(settings))
-    except DaybreakError as error:
+    except (DaybreakError, OSError) as error:
         return Finding(name, False, str(error))
     except ModuleNotFoundError as error:
         return Finding(name, False, str(MissingExtra(str(error.name), "night")))
@@ -119,7 +120,8 @@ def _lake(settings: Settings) -> str:
 
     lake = Lake.of(settings)
     days = lake.table(DELIVERIES).days()
-    return f"{lake.url}, {len(days)} days landed, the last {max(days, default='never')}"
+    landed = f"{len(days):,} {'day' if len(days) == 1 else 'days'} landed, the last {max(days)}" if days else "empty"
+    return f"{lake.url}, {landed}"
 
 
 def _release(settings: Settings) -> str:

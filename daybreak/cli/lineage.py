@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.tree import Tree
 
 from daybreak.cli.console import console, print_json
@@ -38,12 +39,15 @@ def command(
             }
         )
         return
-    root = Tree(f"[bold]{found.id}[/]  model {manifest.model}  code {manifest.built_from.get('code_version')}")
+    code = manifest.built_from.get("code_version") or "–"
+    root = Tree(f"[bold]{found.id}[/]  model {escape(manifest.model)}  code {escape(code)}")
     for table, version in tables.items():
         root.add(f"{table} v{version}")
     for run in runs:
         _add(root, run)
-    console.print(root)
+    if not runs:
+        root.add("the runs that made these tables have left no record here")
+    console.print(root, soft_wrap=True)
 
 
 def _add(root: Tree, run: RunRecord) -> None:
@@ -54,7 +58,7 @@ def _add(root: Tree, run: RunRecord) -> None:
         if read.version is not None:
             branch.add(f"[cyan]read[/] {read.dataset} v{read.version}, {_days(read)}")
     for path in run.files[-MOST_FILES:]:
-        branch.add(f"[cyan]file[/] {path}")
+        branch.add(f"[cyan]file[/] {escape(path)}")
     if len(run.files) > MOST_FILES:
         branch.add(f"and {len(run.files) - MOST_FILES} earlier files")
 

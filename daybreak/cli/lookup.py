@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
 from daybreak import clock
-from daybreak.cli.console import console, print_json
+from daybreak.cli.console import as_text, console, print_json
 from daybreak.releases import ReleaseStore
 from daybreak.settings import load_settings
 from daybreak.targets import load
@@ -26,15 +25,18 @@ def command(
     query_id: Annotated[str, typer.Argument(metavar="ID", help="For whom, or beside what.")],
     k: Annotated[int, typer.Option(min=1, max=100, help="How many entries to show.")] = 10,
     release: Annotated[str | None, typer.Option(help="A release other than the live one.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what the reader would answer.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what the reader would answer.")] = False,
 ) -> None:
-    """Show the list of a user or item, straight from the live release; no server is needed."""
+    """Show the list of a user or item, straight from the live release; no server is needed.
+
+    It reads one list and does not check the rest of the release: `daybreak releases show` does.
+    """
     load(CHECK_ID)(query_id)
     store = ReleaseStore(load_settings().releases)
-    chosen = store.open(release) if release else store.current()
+    chosen = store.open(release, verify=False) if release else store.current(verify=False)
     age_s = clock.seconds_since_end_of(chosen.manifest.ds)
     answer = load(RECOMMEND)(load(SNAPSHOT)(chosen), surface, query_id, k, age_s)
-    if json:
+    if as_json:
         print_json(answer)
         return
     console.print(_header(answer), soft_wrap=True)
@@ -46,22 +48,22 @@ def command(
 
 def _header(answer: dict[str, Any]) -> str:
     return (
-        f"[bold]{escape(answer['surface'])}[/] for [bold]{escape(answer['id'])}[/]  ·  release {answer['release']}"
-        f"  ·  day {answer['ds']}  ·  model {escape(answer['model'])}  ·  {_age(answer['age_s'])}"
+        f"[bold]{as_text(answer['surface'])}[/] for [bold]{as_text(answer['id'])}[/]  ·  release {answer['release']}"
+        f"  ·  day {answer['ds']}  ·  model {as_text(answer['model'])}  ·  {_age(answer['age_s'])}"
     )
 
 
 def _fallback_line(answer: dict[str, Any]) -> str:
     shown = "this is the list that everyone without one gets" if answer["items"] else "the surface has no fallback list"
-    return f"[yellow]there is no list for {escape(answer['id'])}: {shown}[/]"
+    return f"[yellow]there is no list for {as_text(answer['id'])}: {shown}[/]"
 
 
 def _table(items: list[dict[str, Any]]) -> Table:
     rank_column, score_column = Column("rank", justify="right"), Column("score", justify="right")
     table = Table(rank_column, "id", "title", "category", score_column, "source", header_style="bold")
     for rank, item in enumerate(items, start=1):
-        texts = (str(item.get(name, "")) for name in ("id", "title", "category"))
-        table.add_row(str(rank), *map(escape, texts), f"{item['score']:g}", escape(item["source"]))
+        texts = (as_text(item.get(name, "")) for name in ("id", "title", "category"))
+        table.add_row(str(rank), *texts, f"{item['score']:g}", as_text(item["source"]))
     return table
 
 

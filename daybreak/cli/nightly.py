@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from daybreak.cli.console import console, print_json
@@ -57,7 +58,7 @@ class NightView:
     def say(self, message: str) -> None:
         """A line of its own."""
         if not self._quiet:
-            console.print(f"[dim]{message}[/]", soft_wrap=True)
+            console.print(f"[dim]{escape(message)}[/]", soft_wrap=True)
 
     def follow(self, ds: str, run: RunState) -> None:
         """Redraws the night's table, or prints what changed in it."""
@@ -87,7 +88,7 @@ class NightView:
         )
         for outcome in nights.outcomes:
             if outcome.report is not None:
-                console.print(f"report: {outcome.report}", soft_wrap=True)
+                console.print(escape(f"report: {outcome.report}"), soft_wrap=True)
 
     def _print_changes(self, ds: str, run: RunState) -> None:
         for task in run.tasks:

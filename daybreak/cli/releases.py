@@ -6,17 +6,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from daybreak.cli.console import console, print_json
 from daybreak.errors import ReleaseError
 from daybreak.releases import Release, ReleaseStore
 from daybreak.releases.manifest import day_of
+from daybreak.releases.pointer import Pointer
 from daybreak.settings import load_settings
 
 app = typer.Typer(help="List, show, publish, roll back, pin and clean up releases.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FIRST_NIGHT = "run a night: daybreak nightly"
 Reason = Annotated[str, typer.Option(help="Why, for those who read the history.")]
 
 
@@ -24,8 +27,7 @@ def _store() -> ReleaseStore:
     return ReleaseStore(load_settings().releases)
 
 
-def _describe(release: Release, store: ReleaseStore) -> dict[str, Any]:
-    pointer = store.pointer()
+def _describe(release: Release, pointer: Pointer | None) -> dict[str, Any]:
     checks = release.checks
     state = "unaudited" if checks is None else "good" if release.is_good else "failed audit"
     live = pointer is not None and pointer.release == release.id
@@ -40,12 +42,12 @@ def _describe(release: Release, store: ReleaseStore) -> dict[str, Any]:
     }
 
 
-def _describe_or_say(release_id: str, store: ReleaseStore) -> dict[str, Any]:
+def _describe_or_say(release_id: str, store: ReleaseStore, pointer: Pointer | None) -> dict[str, Any]:
     """A release whose manifest or audit cannot be read is listed as such, beside the others."""
     try:
-        return _describe(store.open(release_id, verify=False), store)
+        return _describe(store.open(release_id, verify=False), pointer)
     except ReleaseError as error:
-        nothing: dict[str, Any] = {"model": None, "surfaces": [], "lists": 0, "mb": 0.0, "error": str(error)}
+        nothing: dict[str, Any] = {"model": None, "surfaces": [], "lists": None, "mb": None, "error": str(error)}
         return {"release": release_id, "state": "damaged", "ds": day_of(release_id), **nothing}
 
 
@@ -53,20 +55,33 @@ def _describe_or_say(release_id: str, store: ReleaseStore) -> dict[str, Any]:
 def list_releases(as_json: Json = False) -> None:
     """Show every release that is kept, the newest day first."""
     store = _store()
-    rows = [_describe_or_say(release_id, store) for release_id in store.ids()]
+    try:
+        pointer, torn = store.pointer(), None
+    except ReleaseError as error:
+        pointer, torn = None, error
+    rows = [_describe_or_say(release_id, store, pointer) for release_id in store.ids()]
     if as_json:
         print_json(rows)
-        return
-    if not rows:
-        console.print(f"no release yet in {store.folder}; run a night: daybreak nightly")
-        return
+    elif rows:
+        _print_rows(rows)
+    else:
+        console.print(f"no release yet in {escape(str(store.folder))}; {FIRST_NIGHT}", soft_wrap=True)
+    if torn is not None:
+        raise torn
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("release", "state", "model", "lists", "mb"):
         table.add_column(name, justify="right" if name in ("lists", "mb") else "left", no_wrap=True)
     for row in rows:
         style = "bold green" if row["state"].startswith("live") else ""
-        table.add_row(row["release"], row["state"], row["model"], f"{row['lists']:,}", f"{row['mb']:.1f}", style=style)
+        sizes = ("–", "–") if row["lists"] is None else (f"{row['lists']:,}", f"{row['mb']:.1f}")
+        table.add_row(row["release"], row["state"], escape(row["model"] or "–"), *sizes, style=style)
     console.print(table)
+    for row in rows:
+        if "error" in row:
+            console.print(escape(row["error"]), soft_wrap=True)
 
 
 @app.command()
@@ -78,7 +93,7 @@ def show(
     found = store.open(release)
     checks = [vars(check) for check in found.checks or []]
     document = {
-        **_describe(found, store),
+        **_describe(found, store.pointer()),
         "files": {name: vars(entry) for name, entry in found.manifest.files.items()},
         "checks": checks,
         "built_from": found.manifest.built_from,
@@ -87,28 +102,35 @@ def show(
     if as_json:
         print_json(document)
         return
-    console.print(f"[bold]{found.id}[/]  {document['state']}  day {found.manifest.ds}  model {found.manifest.model}")
+    lines = [f"{found.id}  {document['state']}  day {found.manifest.ds}  model {found.manifest.model}"]
     for name, entry in found.manifest.files.items():
-        console.print(
+        lines.append(
             f"  file   {name}  {entry.bytes:,} bytes  {entry.rows:,} lists  sha256 {entry.sha256[:16]}…  verified"
         )
     for check in checks:
-        console.print(f"  audit  {check['name']}: {'passed' if check['passed'] else 'FAILED'} {check['detail']}")
+        detail = f" ({check['detail']})" if check["detail"] else ""
+        lines.append(f"  audit  {check['name']}: {'passed' if check['passed'] else 'FAILED'}{detail}")
     for table, version in found.manifest.built_from.get("tables", {}).items():
-        console.print(f"  from   {table} version {version}")
-    console.print(f"  code   {found.manifest.built_from.get('code_version')}")
+        lines.append(f"  from   {table} version {version}")
+    lines.append(f"  code   {found.manifest.built_from.get('code_version') or '–'}")
+    for line in lines:
+        console.print(escape(line), soft_wrap=True)
 
 
 @app.command()
 def history(as_json: Json = False) -> None:
     """Show every flip: when, to which release, and why."""
-    pointer = _store().pointer()
+    store = _store()
+    pointer = store.pointer()
     flips = [vars(flip) for flip in reversed(pointer.history)] if pointer else []
     if as_json:
         print_json(flips)
         return
+    if not flips:
+        console.print(f"nothing was published yet in {escape(str(store.folder))}; {FIRST_NIGHT}", soft_wrap=True)
     for flip in flips:
-        console.print(f"{flip['at']}  {flip['action']:<8}  {flip['release']}  {flip['reason']}", soft_wrap=True)
+        told = f"{flip['at']}  {flip['action']:<8}  {flip['release']}  {flip['reason']}"
+        console.print(escape(told), soft_wrap=True)
 
 
 @app.command()
@@ -156,6 +178,6 @@ def clean(as_json: Json = False) -> None:
 
 def _say(release: Release, what: str, as_json: bool) -> None:
     if as_json:
-        print_json(_describe(release, _store()))
+        print_json(_describe(release, _store().pointer()))
     else:
         console.print(f"[bold]{release.id}[/] {what}")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.markup import escape
 
 from daybreak.cli.console import console, print_json
 from daybreak.errors import InputError
@@ -31,7 +32,8 @@ def command(
             facts = ", ".join(
                 f"{name} {value}" for name, value in record.summary.items() if not isinstance(value, (dict, list))
             )
-            console.print(f"[bold]{record.step}[/] {record.ds}: {facts} ({record.seconds:.1f} s)", soft_wrap=True)
+            told = escape(f"{record.ds}: {facts} ({record.seconds:.1f} s)")
+            console.print(f"[bold]{record.step}[/] {told}", soft_wrap=True)
 
     records = run_steps(specs, ds, load_settings(), overrides=_overrides(set_ or []), observer=show)
     if as_json:

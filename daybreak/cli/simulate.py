@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from daybreak.cli.console import console, print_json
 from daybreak.clock import parse_day
@@ -113,7 +114,8 @@ def _print_summary(facts: dict[str, Any], settings: Settings) -> None:
     )
     if facts["dirty_rows"] or facts["faulty_files"]:
         console.print(f"[yellow]dirt:[/] {facts['dirty_rows']:,} bad rows, {facts['faulty_files']} faulty files")
-    console.print(f"delivered to {settings.landing}; the truth is kept in {settings.world}", soft_wrap=True)
+    places = f"delivered to {settings.landing}; the truth is kept in {settings.world}"
+    console.print(escape(places), soft_wrap=True)
 
 
 def _print_kinds(as_json: bool) -> None:

@@ -7,14 +7,19 @@ from typing import Annotated, Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 
-from daybreak.cli.console import console, print_json
+from daybreak.cli.console import as_text, console, print_json
 from daybreak.contracts import Dataset
-from daybreak.datasets import DATASETS, dataset_named
+from daybreak.datasets import DATASETS, QUARANTINE, dataset_named
 from daybreak.settings import load_settings
 
 DAY_COLUMNS = ("ds", "first", "last")
+DIGEST_SHOWN = 19
+COMMITS_SHOWN = 20
+CELL_SHOWN = 200
+WIDE = 10_000
 
 
 def command(
@@ -61,44 +66,58 @@ def _show_all(as_json: bool) -> None:
     if as_json:
         print_json({"lake": lake.url, "tables": rows})
         return
-    _print_table(f"Lake {lake.url}", rows, right=("rows", "days", "version", "mb"))
+    sized = [{**row, "mb": f"{row['mb']:.2f}"} for row in rows]
+    _print_table(f"Lake {lake.url}", sized, right=("rows", "days", "version", "mb"))
 
 
 def _show_one(dataset: Dataset, as_json: bool) -> None:
     from daybreak.lake import Lake
 
     table = Lake.of(load_settings()).table(dataset)
-    history = [
+    history: list[dict[str, Any]] = [
         {name: commit.get(name) for name in ("version", "work", "ds", "token", "days")} for commit in table.history()
     ]
-    days = [{"ds": day, "rows": rows, "digest": table.digest(day)} for day, rows in table.days().items()]
+    days: list[dict[str, Any]] = [
+        {"ds": day, "rows": rows, "digest": table.digest(day)} for day, rows in table.days().items()
+    ]
     if as_json:
         print_json({"table": dataset.name, "about": dataset.doc, "days": days, "history": history})
         return
-    console.print(f"[bold]{dataset.name}[/]: {dataset.doc}", soft_wrap=True)
-    _print_table("Days", days, right=("rows",))
-    _print_table("Commits", history[:20], right=("version", "token"))
+    _print_about(dataset)
+    _print_table("Days", [{**day, "digest": f"{day['digest'][:DIGEST_SHOWN]}…"} for day in days], right=("rows",))
+    title = "Commits" if len(history) <= COMMITS_SHOWN else f"The newest {COMMITS_SHOWN} of {len(history):,} commits"
+    _print_table(title, history[:COMMITS_SHOWN], right=("version", "token"))
 
 
 def _show_day(dataset: Dataset, ds: str, limit: int, as_json: bool) -> None:
     from daybreak.clock import parse_day
     from daybreak.lake import Lake, Window
+    from daybreak.lake.digest import rows_digest
 
     parse_day(ds)
     table = Lake.of(load_settings()).table(dataset)
     rows = table.read(Window(since=ds, until=ds))
     shown = rows.slice(0, limit).to_pylist()
     if as_json:
-        print_json({"table": dataset.name, "ds": ds, "rows": rows.num_rows, "digest": table.digest(ds), "shown": shown})
+        print_json(
+            {"table": dataset.name, "ds": ds, "rows": rows.num_rows, "digest": rows_digest(rows), "shown": shown}
+        )
         return
-    if dataset.short_name == "rows" and rows.num_rows:
+    if not shown:
+        told = f"{dataset.name} has no row of {ds}; `daybreak tables {dataset.short_name}` shows its days"
+        console.print(told, soft_wrap=True)
+        return
+    if dataset is QUARANTINE:
         counts = (
             rows.group_by(["dataset", "rules"]).aggregate([([], "count_all")]).sort_by([("count_all", "descending")])
         )
         _print_table(
             f"Why, {ds}", counts.rename_columns(["dataset", "rules", "rows"]).to_pylist()[:20], right=("rows",)
         )
-    _print_table(f"{dataset.name} of {ds}: {rows.num_rows:,} rows, the first {len(shown)}", shown)
+    count = f"{rows.num_rows:,} {'row' if rows.num_rows == 1 else 'rows'}"
+    first = f", the first {len(shown):,}" if len(shown) < rows.num_rows else ""
+    console.print(f"[bold]{dataset.name} of {ds}[/]: {count}{first}")
+    _print_rows(shown)
 
 
 def _show_contracts(as_json: bool) -> None:
@@ -126,7 +145,8 @@ def _show_contracts(as_json: bool) -> None:
         )
         return
     for dataset in DATASETS.values():
-        console.print(f"\n[bold]{dataset.name}[/]: {dataset.doc}", soft_wrap=True)
+        console.print()
+        _print_about(dataset)
         console.print(f"key {', '.join(dataset.key)}; partition {', '.join(dataset.partition)}")
         rows = [
             {
@@ -138,6 +158,10 @@ def _show_contracts(as_json: bool) -> None:
             for c in dataset.columns
         ]
         _print_table("", rows)
+
+
+def _print_about(dataset: Dataset) -> None:
+    console.print(f"[bold]{dataset.name}[/]: {escape(dataset.doc)}", soft_wrap=True)
 
 
 def _clean(as_json: bool) -> None:
@@ -157,17 +181,37 @@ def _clean(as_json: bool) -> None:
     if as_json:
         print_json({"removed_files": removed})
     else:
-        console.print(f"removed {sum(removed.values())} data files that no kept version needs")
+        console.print(f"removed {sum(removed.values()):,} data files that no kept version needs")
 
 
 def _print_table(title: str, rows: list[dict[str, Any]], right: tuple[str, ...] = ()) -> None:
-    table = RichTable(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for number, name in enumerate(rows[0] if rows else ("nothing yet",)):
+    if title:
+        console.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
+    console.print(_table(rows, right) if rows else "nothing yet")
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    """Side by side where the columns fit the terminal, else one below the other, each with what it holds."""
+    table = _table(rows)
+    if Measurement.get(console, console.options.update_width(WIDE), table).maximum <= console.width:
+        console.print(table)
+        return
+    width = max(map(len, rows[0]))
+    for row in rows:
+        console.print()
+        for name, value in row.items():
+            if value is not None:
+                console.print(f"{name:<{width}}  {_cell(value)}", soft_wrap=True)
+
+
+def _table(rows: list[dict[str, Any]], right: tuple[str, ...] = ()) -> RichTable:
+    table = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for number, name in enumerate(rows[0]):
         is_short = number == 0 or name in (*right, *DAY_COLUMNS)
         table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=is_short)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    console.print(table)
+    return table
 
 
 def _cell(value: Any) -> str:
@@ -175,5 +219,5 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    text = escape(str(value))
-    return text if len(text) <= 200 else text[:200] + "…"
+    text = str(value)
+    return as_text(text if len(text) <= CELL_SHOWN else text[:CELL_SHOWN] + "…")

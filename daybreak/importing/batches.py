@@ -32,8 +32,11 @@ class Batch:
 
 
 def require_columns(path: Path, wanted: Sequence[str], there: Iterable[str]) -> None:
-    """Raises one sentence that names every wanted column the file does not have, and those it has."""
+    """Raises one sentence where a wanted column is there twice, or is missing: all that are, and those there are."""
     have = list(there)
+    twice = [name for name in wanted if have.count(name) > 1]
+    if twice:
+        raise InputError(f"{path} has two columns named '{twice[0]}'; give each column its own name")
     missing = [name for name in wanted if name not in have]
     if missing:
         advice = (

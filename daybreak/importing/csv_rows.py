@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ BLOCK = 4 << 20
 LONGEST_HEADER = 1 << 20
 SEPARATORS = (",", "\t", ";", "|")
 STAND_IN = "\x1f"
-"""Takes the place of a separator of several characters, because the CSV parser splits at single ones."""
+"""Takes the place of a separator of several bytes, because the CSV parser splits at single ones."""
+LINE_END = re.compile("\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,27 @@ class SeparatorStream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes; what may be the first half of a separator waits for the next call."""
+        """At most `size` bytes, no fewer than a separator has; what may begin one waits for the next call."""
         while True:
             chunk = self._file.read(size - len(self._held) if size > 0 else -1)
-            data, self._held = self._held + chunk, b""
-            if chunk and size > 0:
-                kept = data.rstrip(self._separator[:1])
-                data, self._held = kept, data[len(kept) :]
+            *whole, rest = (self._held + chunk).split(self._separator)
+            self._held = self._begun_separator(rest) if chunk and size > 0 else b""
+            data = STAND_IN.encode().join([*whole, rest.removesuffix(self._held)])
             if data or not chunk:
-                return data.replace(self._separator, STAND_IN.encode())
+                return data
+
+    def _begun_separator(self, data: bytes) -> bytes:
+        """The end of the data with which a separator may begin."""
+        lengths = range(len(self._separator) - 1, 0, -1)
+        return next((data[-n:] for n in lengths if data.endswith(self._separator[:n])), b"")
 
 
 def read_csv(path: Path, form: CsvForm, wanted: Sequence[str]) -> Iterator[Batch]:
     """The wanted columns of a file, in batches."""
     first_line, more = _first_line(path, form.encoding)
     separator = form.separator or _guess_separator(first_line)
-    header = form.header or _parse_header(path, first_line, separator, form.quoted)
+    single = len(separator.encode()) == 1
+    header = form.header or _parse_header(path, first_line, separator, form.quoted and single)
     require_columns(path, wanted, header)
     if form.header is None and not more:
         return
@@ -69,8 +76,9 @@ def read_csv(path: Path, form: CsvForm, wanted: Sequence[str]) -> Iterator[Batch
     rows_before = 0
     try:
         with opened(path) as file:
-            source = file if len(separator) == 1 else SeparatorStream(file, separator.encode())
-            for batch in _open_reader(source, form, separator, header, wanted, odd_rows):
+            source = file if single else SeparatorStream(file, separator.encode(form.encoding))
+            delimiter = separator if single else STAND_IN
+            for batch in _open_reader(source, form, delimiter, header, wanted, odd_rows):
                 columns = {name: batch.column(name) for name in wanted}
                 yield Batch.of(path, rows_before, batch.num_rows, columns)
                 rows_before += batch.num_rows
@@ -81,7 +89,7 @@ def read_csv(path: Path, form: CsvForm, wanted: Sequence[str]) -> Iterator[Batch
 def _open_reader(
     source: io.RawIOBase | BinaryIO,
     form: CsvForm,
-    separator: str,
+    delimiter: str,
     header: Sequence[str],
     wanted: Sequence[str],
     odd_rows: list[Any],
@@ -100,7 +108,7 @@ def _open_reader(
             encoding=form.encoding,
         ),
         parse_options=arrow_csv.ParseOptions(
-            delimiter=separator if len(separator) == 1 else STAND_IN,
+            delimiter=delimiter,
             quote_char='"' if form.quoted else False,
             newlines_in_values=form.quoted,
             invalid_row_handler=note,
@@ -125,9 +133,9 @@ def _sentence(path: Path, separator: str, form: CsvForm, odd_rows: list[Any], er
 def _first_line(path: Path, encoding: str) -> tuple[str, bool]:
     """The first line, and whether another follows."""
     start = start_of(path, LONGEST_HEADER)
-    text = start.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding, errors="ignore")
-    line, end, _ = text.partition("\n")
-    return line.rstrip("\r"), bool(end)
+    text = start.decode(encoding, errors="ignore").removeprefix("\ufeff")
+    line, *more = LINE_END.split(text, maxsplit=1)
+    return line, bool(more)
 
 
 def _guess_separator(line: str) -> str:
@@ -136,11 +144,10 @@ def _guess_separator(line: str) -> str:
 
 
 def _parse_header(path: Path, line: str, separator: str, quoted: bool) -> tuple[str, ...]:
-    by_quotes = quoted and len(separator) == 1
-    names = next(csv.reader([line], delimiter=separator), []) if by_quotes else line.split(separator)
+    try:
+        names = next(csv.reader([line], delimiter=separator), []) if quoted else line.split(separator)
+    except csv.Error as error:
+        raise InputError(f"{path} does not begin with a header ({error}); name its format in the mapping") from None
     if not any(names):
         raise InputError(f"{path} begins with an empty line where its header should be; take the line out")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path} has two columns named '{twice[0]}'; give each column its own name")
     return tuple(names)

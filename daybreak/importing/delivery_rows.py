@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from daybreak.clock import DAY_US
 from daybreak.contracts import ColumnType, Dataset
 from daybreak.errors import InputError
 from daybreak.importing.batches import Batch, require_columns
@@ -19,8 +20,6 @@ from daybreak.importing.row_filters import rows_wanted
 from daybreak.importing.sources import Source
 from daybreak.importing.texts import as_text
 from daybreak.importing.timestamps import EPOCHS, parse_timestamps, write_timestamps
-
-DAY = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def _convert(source: Source, batch: Batch, skip_unplaceable: bool) -> DeliveryRo
         batch, moments = batch.keep(placed), moments.filter(placed)
     columns = _target_columns(source, batch)
     columns[_time_column(source.dataset)] = write_timestamps(moments)
-    days = np.floor_divide(moments.cast(pa.int64()).to_numpy(), DAY)
+    days = np.floor_divide(moments.cast(pa.int64()).to_numpy(), DAY_US)
     return DeliveryRows(json_lines(source.dataset, columns), days, columns, unplaceable)
 
 

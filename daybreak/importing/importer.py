@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 from daybreak.datasets import EVENTS
 from daybreak.errors import InputError
 from daybreak.importing.column_rules import ColumnRule
-from daybreak.importing.day_files import write_day_files
-from daybreak.importing.day_spill import DaySpill
+from daybreak.importing.day_files import DaySpill, write_day_files
 from daybreak.importing.delivery_rows import delivery_rows
 from daybreak.importing.import_summary import DatasetSummary, ImportSummary
 from daybreak.importing.mapping import load_mapping
@@ -66,6 +65,7 @@ def import_data(
         with staging_folder(landing) as staging:
             datasets = _write_all(plan, staging, options, ids, on_progress)
             moved = move_in(staging, landing, options.replace)
+            plan = replace(plan, notes=plan.notes + _later_days(plan, landing, datasets[0].last_day))
     except OSError as error:
         raise InputError(
             f"the import could not write to {landing}: {error.strerror or error}; nothing was changed, "
@@ -138,6 +138,17 @@ def _nothing_left(source: Source, skipped: int) -> str:
     if skipped:
         why = f"{skipped} rows without a time were skipped"
     return f"{source.dataset.short_name}: no row is left to import of {files}: {why}"
+
+
+def _later_days(plan: ImportPlan, landing: Path, last_day: str) -> tuple[str, ...]:
+    """A note where the landing holds events of later days than those imported, such as those of a simulated world."""
+    days = [path.name.removeprefix("ds=") for path in (landing / EVENTS.short_name).glob("ds=????-??-??")]
+    if plan.sources[0].dataset is not EVENTS or max(days) <= last_day:
+        return ()
+    return (
+        f"the landing also holds later days of events, up to {max(days)}: `daybreak nightly` alone runs that one; "
+        "data that do not belong together need a home each (DAYBREAK_HOME)",
+    )
 
 
 def _summary(plan: ImportPlan, landing: Path, datasets: list[DatasetSummary], ids: Ids, moved: Moved) -> ImportSummary:

@@ -7,19 +7,19 @@ Every scalar of the file is taken as the text that was typed: `country: {value: 
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
-from daybreak.contracts import Dataset
+from daybreak.contracts import Column, ColumnType, Dataset
 from daybreak.datasets import DELIVERED
 from daybreak.errors import InputError
 from daybreak.importing.column_rules import ColumnRule, GivenColumn
 from daybreak.importing.row_filters import GivenWanted
-from daybreak.importing.source_files import FileForm, SourceFile, files_matching, look_into
-from daybreak.importing.sources import ImportPlan, Source
+from daybreak.importing.sources import FileForm, ImportPlan, Source, SourceFile, files_matching, look_into
 
 DERIVED = {"event_id": None, "updated_ts": None, "status": ColumnRule(value="active")}
 """Required columns that a mapping may leave out: the row's hash, the first event day, and everyone being active."""
@@ -45,14 +45,33 @@ class Section(BaseModel):
     @classmethod
     def _known(cls, name: str | None) -> str | None:
         try:
-            return name and codecs.lookup(name).name
-        except LookupError:
-            raise ValueError(f"there is no encoding '{name}'") from None
+            return name and "a".encode(name).decode(name, "ignore") and codecs.lookup(name).name
+        except (LookupError, UnicodeError):
+            raise ValueError(f"there is no encoding '{name}' of texts") from None
+
+    @field_validator("separator")
+    @classmethod
+    def _separates(cls, separator: str | None) -> str | None:
+        if separator and not set(separator).isdisjoint('"\r\n'):
+            raise ValueError("must not hold quotes or line ends")
+        return "\t" if separator == "\\t" else separator
 
     def rules(self) -> dict[str, ColumnRule]:
         """The rules of the columns that are mapped, and of those that go without saying."""
         targets = type(self.columns).model_fields
         return {name: rule for name in targets if (rule := getattr(self.columns, name) or DERIVED.get(name))}
+
+
+class _Texts(yaml.BaseLoader):
+    """YAML whose scalars are texts, and whose keys are there once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(
+                problem=f"'{twice[0]}' stands there twice", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 def load_mapping(mapping: Path, data: Path) -> ImportPlan:
@@ -93,7 +112,13 @@ def _files(dataset: Dataset, section: Section, mapping: Path, data: Path) -> lis
             f"the mapping {mapping} does not say which files of {data} are {dataset.short_name}: add 'path'"
         )
     folder = data.parent if data.is_file() else data
-    files = files_matching(folder, section.path)
+    try:
+        files = files_matching(folder, section.path)
+    except ValueError as error:
+        raise InputError(
+            f"{dataset.short_name}.path '{section.path}' of the mapping {mapping} is no glob of files ({error}): "
+            "write it as in 'clicks/*.csv'"
+        ) from None
     if not files:
         raise InputError(
             f"{dataset.short_name}.path '{section.path}' of the mapping {mapping} matches no file in {folder}"
@@ -103,11 +128,11 @@ def _files(dataset: Dataset, section: Section, mapping: Path, data: Path) -> lis
 
 def _read_yaml(mapping: Path) -> Any:
     try:
-        given = yaml.load(mapping.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        given = yaml.load(mapping.read_text(encoding="utf-8"), Loader=_Texts)
     except OSError as error:
         raise InputError(f"the mapping {mapping} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"the mapping {mapping} is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"the mapping {mapping} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(given, dict):
         raise InputError(f"the mapping {mapping} must hold sections such as 'events:', found {type(given).__name__}")
     return given
@@ -133,10 +158,24 @@ def _target_names(section: str) -> tuple[str, ...]:
 def _section_model(dataset: Dataset) -> type[Section]:
     fields: dict[str, Any] = {}
     for column in dataset.columns:
+        given: Any = Annotated[GivenColumn, AfterValidator(_with_effect(column))]
         optional = column.nullable or column.name in DERIVED
-        fields[column.name] = (GivenColumn | None, None) if optional else (GivenColumn, ...)
+        fields[column.name] = (given | None, None) if optional else (given, ...)
     columns = create_model(f"{dataset.short_name}_columns", __config__=STRICT, **fields)
     return create_model(f"{dataset.short_name}_section", __base__=Section, columns=(columns, ...))
+
+
+def _with_effect(column: Column) -> Callable[[ColumnRule], ColumnRule]:
+    """Refuses what a rule says in vain: timestamps are read and nothing else, other columns are not read as such."""
+    is_timestamp = column.type is ColumnType.TIMESTAMP
+    in_vain = {"prefix", "scale", "values"} if is_timestamp else {"timestamp"}
+
+    def check(rule: ColumnRule) -> ColumnRule:
+        if said := sorted(in_vain & rule.model_fields_set):
+            raise ValueError(f"'{said[0]}' does nothing to a {column.type}: leave it out")
+        return rule
+
+    return check
 
 
 def _mapping_model() -> type[BaseModel]:

@@ -18,10 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daybreak.errors import InputError
-from daybreak.files import locked, write_atomically
+from daybreak.files import fsync_dir, locked, write_atomically
 
-STAGING_PREFIX = ".landing-import-"
-LOCK = ".landing-import.lock"
 NEW, OLD, MOVES = "new", "old", "moves.json"
 
 
@@ -36,13 +34,17 @@ class Moved:
 
 @contextmanager
 def staging_folder(landing: Path) -> Iterator[Path]:
-    """A folder beside the landing to write an import into; one import at a time. Undoes imports that died."""
+    """A folder beside the landing to write an import into; one import at a time. Undoes imports that died.
+
+    Its name begins with the landing's, because other landings may lie in the same folder.
+    """
     landing.parent.mkdir(parents=True, exist_ok=True)
-    with locked(landing.parent / LOCK):
-        for dead in landing.parent.glob(f"{STAGING_PREFIX}*/"):
+    name = f".{landing.name}-import"
+    with locked(landing.parent / f"{name}.lock"):
+        for dead in [path for path in landing.parent.iterdir() if path.name.startswith(f"{name}-") and path.is_dir()]:
             _settle(dead, landing)
             shutil.rmtree(dead)
-        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=landing.parent))
+        staging = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=landing.parent))
         try:
             (staging / NEW).mkdir()
             yield staging
@@ -81,6 +83,8 @@ def _move_all(staging: Path, landing: Path) -> None:
     except BaseException:
         _settle(staging, landing)
         raise
+    for dataset in {(landing / day).parent for day in moves}:
+        fsync_dir(dataset)
     (staging / MOVES).unlink()
 
 

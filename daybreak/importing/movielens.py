@@ -24,8 +24,7 @@ from daybreak.importing.movielens_fields import (
     years_of_dates,
     years_of_titles,
 )
-from daybreak.importing.source_files import FileForm, files_matching, look_into
-from daybreak.importing.sources import ImportPlan, Source
+from daybreak.importing.sources import FileForm, ImportPlan, Source, files_matching, look_into
 
 Rules = dict[str, Rule]
 ACTIVE: Rules = {"status": ColumnRule(value="active")}

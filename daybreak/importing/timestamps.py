@@ -12,6 +12,7 @@ from daybreak.importing.texts import as_text
 MOMENT = pa.timestamp("us")
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 ISO = "iso"
+EXAMPLE = datetime(2026, 11, 20, 12, 34, 56, tzinfo=UTC)
 FIRST_MOMENT = -62_135_596_800_000_000
 LAST_MOMENT = 253_402_300_799_999_999
 """The years 1 to 9999, in microseconds since 1970: what a date can be written for."""
@@ -24,7 +25,12 @@ DECIMAL = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 def is_timestamp_format(how: str) -> bool:
     """Whether `how` says how to read a timestamp: a name, or a format of strptime."""
-    return how == ISO or how in EPOCHS or "%" in how
+    if how == ISO or how in EPOCHS:
+        return True
+    try:
+        return "%" in how and bool(datetime.strptime(EXAMPLE.strftime(how), how))  # noqa: DTZ007 (only tried out)
+    except ValueError:
+        return False
 
 
 def parse_timestamps(values: pa.Array, how: str) -> pa.Array:
@@ -34,8 +40,8 @@ def parse_timestamps(values: pa.Array, how: str) -> pa.Array:
         return _in_range(values.cast(pa.timestamp("us", getattr(values.type, "tz", None)), safe=False).cast(MOMENT))
     text = as_text(values)
     if how in EPOCHS:
-        return _from_epoch(text, EPOCHS[how])
-    return _from_iso(text) if how == ISO else _from_format(text, how)
+        return _in_range(_from_epoch(text, EPOCHS[how]))
+    return _in_range(_from_iso(text) if how == ISO else _from_format(text, how))
 
 
 def write_timestamps(moments: pa.Array) -> pa.Array:
@@ -63,7 +69,7 @@ def _from_epoch(text: pa.Array, microseconds: int) -> pa.Array:
         scaled = pc.round(pc.multiply(fraction, float(microseconds)))
         scaled = _where(scaled, pc.less(pc.abs(scaled), 9e18))
         exact = pc.coalesce(exact, scaled.cast(pa.int64()))
-    return _in_range(exact.cast(MOMENT))
+    return exact.cast(MOMENT)
 
 
 def _from_iso(text: pa.Array) -> pa.Array:

@@ -72,7 +72,8 @@ class Pointer:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise ReleaseError(
-                f"the pointer {path} cannot be read: {error}; restore it with `releases publish`"
+                f"the pointer {path} cannot be read: {error}; move it away, then `daybreak releases publish RELEASE`"
+                " makes a new one"
             ) from None
 
     def write(self, path: Path) -> None:

@@ -1,24 +1,19 @@
-"""One file of a delivery, written beside its place and moved there whole.
+"""One file of a delivery, `<dataset>/ds=<day>/part-00000.jsonl.gz`, written beside its place and moved there whole.
 
-The text is the same on every machine. Compressed bytes depend on the compressor as well, so the one that pyarrow
-carries is used, whose version the project pins, and not the zlib that Python happens to be built with; `plain` files
-depend on nothing.
+The text is the same on every machine, and so are the bytes of the file: those of a compressed one as long as the
+pinned compressor is the same, those of a `plain` one in any case.
 """
 
 from __future__ import annotations
 
-import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-import pyarrow as pa
-
-from daybreak.files import fsync_dir
-
-LEVEL = 1
-SUFFIX, GZIP_SUFFIX = ".jsonl", ".jsonl.gz"
+from daybreak.files import fsync_dir, remove_leftovers, written_beside
+from daybreak.part_files import GZIP_PART, PLAIN_PART, gzipped
 
 
 @dataclass
@@ -31,63 +26,50 @@ class DayFile:
     folder: Path
     plain: bool = False
     faults: tuple[str, ...] = ()
-    _file: BinaryIO = field(init=False)
-    _written: int = 0
+    _file: BinaryIO | None = field(init=False, default=None)
+    _open: ExitStack = field(init=False, default_factory=ExitStack)
 
     @property
     def path(self) -> Path:
-        return self.folder / f"part-00000{SUFFIX if self.plain else GZIP_SUFFIX}"
-
-    @property
-    def _beside(self) -> Path:
-        return self.folder / f".{self.path.name}.{os.getpid()}.tmp"
+        return self.folder / (PLAIN_PART if self.plain else GZIP_PART)
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = self._beside.open("wb")
+        if self.folder.exists():
+            remove_leftovers(self.folder)
         return self
 
     def write(self, text: bytes) -> None:
-        if not text:
+        if not text or "missing_file" in self.faults:
             return
         if "utf16_file" in self.faults:
-            text = text.decode("utf-8", errors="replace").encode("utf-16-le" if self._written else "utf-16")
-        self._written += len(text)
-        self._file.write(text if self.plain else _compressed(text))
+            text = text.decode("utf-8", errors="replace").encode("utf-16-le" if self._file else "utf-16")
+        if self._file is None:
+            self._file = self._open.enter_context(written_beside(self.path))
+        self._file.write(text if self.plain else gzipped(text))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._file:
-            if kind is None:
-                self._damage()
-                self._file.flush()
-                os.fsync(self._file.fileno())
-        if kind is None:
-            self._put_in_place()
-        else:
-            self._beside.unlink()
+        if error is not None:
+            self._open.__exit__(kind, error, trace)
+            return
+        with self._open:
+            if self._file is not None:
+                self._damage(self._file)
+        if self.folder.exists():
+            self._remove_others()
 
-    def _damage(self) -> None:
+    def _damage(self, file: BinaryIO) -> None:
         if "truncated_gzip" in self.faults:
-            self._file.truncate(self._file.tell() // 2)
+            file.truncate(file.tell() // 2)
         if "empty_file" in self.faults:
-            self._file.truncate(0)
+            file.truncate(0)
 
-    def _put_in_place(self) -> None:
-        """Moves the file to its place and removes what an earlier simulation, in the other form, has left there."""
-        if self._written and "missing_file" not in self.faults:
-            self._beside.replace(self.path)
-        else:
-            self._beside.unlink()
-            self.path.unlink(missing_ok=True)
-        other = self.folder / f"part-00000{GZIP_SUFFIX if self.plain else SUFFIX}"
-        other.unlink(missing_ok=True)
+    def _remove_others(self) -> None:
+        """Removes what an earlier simulation has left in this place: the other form, and the file if there is none."""
+        for name in (PLAIN_PART, GZIP_PART):
+            if self._file is None or name != self.path.name:
+                (self.folder / name).unlink(missing_ok=True)
         fsync_dir(self.folder)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
-
-
-def _compressed(text: bytes) -> bytes:
-    compressed: bytes = pa.Codec("gzip", compression_level=LEVEL).compress(text, asbytes=True)
-    return compressed

@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from daybreak.datasets import EDGES, EVENTS, ITEMS, USERS
 from daybreak.files import write_atomically
 from daybreak.world.catalogue import catalogue_at
 from daybreak.world.day_file import DayFile
-from daybreak.world.draws import Ints
+from daybreak.world.draws import Ints, chunks
 from daybreak.world.edges import edge_lines, edges_on
 from daybreak.world.event_lines import EventWriter
 from daybreak.world.happenings import happenings, with_extra_copies
@@ -102,12 +100,6 @@ def event_chunks(world: World, offset: int, ledger: Ledger) -> Iterator[bytes]:
     size = max(1, min(MOST_USERS_A_CHUNK, int(EVENTS_A_CHUNK / events_a_user)))
     for index in chunks(world.users_by(offset), size):
         yield b"".join(_event_texts(world, offset, index, ledger))
-
-
-def chunks(count: int, size: int) -> Iterator[Ints]:
-    """The numbers from 0 to count, `size` at a time."""
-    for first in range(0, count, size):
-        yield np.arange(first, min(first + size, count), dtype=np.int64)
 
 
 def _event_texts(world: World, offset: int, index: Ints, ledger: Ledger) -> Iterator[bytes]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from daybreak.clock import parse_day
 from daybreak.errors import InputError
+
+NUMBER_OF_DAY = re.compile("[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ def parse_drift(text: str, start: date) -> Drift:
     name, at, when = text.partition("@")
     if not at or not when:
         raise InputError(f"drift '{text}' must be NAME@DAY, such as taste_shift@20 or taste_shift@2026-11-10")
-    if when.isdigit():
-        return Drift(name, start + timedelta(days=int(when) - 1))
-    return Drift(name, parse_day(when))
+    return Drift(name, day_of_world(when, start))
+
+
+def day_of_world(text: str, start: date) -> date:
+    """The day that a date names, or the number of a day of the world, from 1."""
+    if NUMBER_OF_DAY.fullmatch(text):
+        return start + timedelta(days=int(text) - 1)
+    return parse_day(text)

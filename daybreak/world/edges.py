@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daybreak.world.draws import Ints, part, pick, stream, uniform, words
+from daybreak.clock import DAY_US
+from daybreak.world.draws import Ints, numbered, part, pick, stream, uniform, words
 from daybreak.world.lines import Piece, numbers, render, text_table, timestamps
-from daybreak.world.parameters import DAY_US, World
+from daybreak.world.parameters import World
 from daybreak.world.population import signup_us, users_at
 from daybreak.world.ties import is_follow, tie_count, tie_offset, tie_target
 
@@ -70,16 +71,14 @@ def _columns(src: Ints, dst: Ints, kind: Ints, *, ended: bool = False) -> Column
     return src, dst, kind, np.full(src.size, int(ended))
 
 
-def _numbered(world: World, index: Ints) -> tuple[Ints, Ints]:
+def _first_numbered(world: World, index: Ints) -> tuple[Ints, Ints]:
     """Every first tie of those users: whose it is, and which of theirs."""
-    count = tie_count(world, index)
-    owner = np.repeat(np.arange(index.size), count)
-    before = np.cumsum(count) - count
-    return index[owner], np.arange(owner.size) - before[owner]
+    owner, number = numbered(tie_count(world, index))
+    return index[owner], number
 
 
 def _first_ties(world: World, index: Ints, offset: int) -> Columns:
-    src, number = _numbered(world, index)
+    src, number = _first_numbered(world, index)
     made = tie_offset(world, src, number) == offset
     src, number = src[made], number[made]
     return _columns(src, tie_target(world, src, number), _kind(world, src, number))
@@ -94,8 +93,8 @@ def _closed_triangles(world: World, index: Ints, offset: int) -> Columns:
     mean = CLOSINGS_A_DAY if offset else CLOSINGS_AT_FIRST
     chance = uniform(stream(world.seed, "closings", offset), index)
     count = (mean * 2.0 * chance + uniform(stream(world.seed, "closing", offset), index)).astype(np.int64)
-    src = np.repeat(index, count)
-    nth = np.arange(src.size) - np.repeat(np.cumsum(count) - count, count)
+    owner, nth = numbered(count)
+    src = index[owner]
     src, middle = _followed_on(world, src, src, nth, "closing first", offset)
     src, dst = _followed_on(world, src, middle, src, "closing second", offset)
     return _columns(src, dst, np.full(src.size, FRIEND))
@@ -111,7 +110,7 @@ def _followed_on(world: World, src: Ints, at: Ints, salt: Ints, purpose: str, of
 
 def _ended_ties(world: World, index: Ints, offset: int) -> Columns:
     """First ties that are given up, each some days after it was made."""
-    src, number = _numbered(world, index)
+    src, number = _first_numbered(world, index)
     bits = words(stream(world.seed, "tie end"), src * 64 + number)
     ends = tie_offset(world, src, number) + 1 + (part(bits, 1) * END_WITHIN).astype(np.int64)
     over = (part(bits, 0) < END_SHARE) & (ends == offset)

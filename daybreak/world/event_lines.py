@@ -6,9 +6,8 @@ from datetime import date
 from functools import cache
 
 from daybreak.world.catalogue import Catalogue
-from daybreak.world.draws import Ints
 from daybreak.world.happenings import Block
-from daybreak.world.lines import Piece, Texts, clock_times, joined, numbers, render, text_table
+from daybreak.world.lines import Piece, Texts, clock_times, decimals, joined, numbers, render, text_table
 from daybreak.world.shelves import LONGEST
 from daybreak.world.visits import Visits
 from daybreak.world.vocabulary import DEVICES
@@ -49,17 +48,6 @@ class EventWriter:
         if block.stars is not None:
             return [b',"rating":', numbers("", block.stars), b".0"]
         return []
-
-
-def decimals(values: Ints, places: int) -> list[Piece]:
-    """Whole hundredths (or tenths) as pieces that read as a decimal number."""
-    unit = 10**places
-    return [numbers("", values // unit), b".", _digits(places)[values % unit]]
-
-
-@cache
-def _digits(places: int) -> Texts:
-    return text_table([f"{n:0{places}}" for n in range(10**places)])
 
 
 @cache

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from daybreak.clock import DAY_US
 from daybreak.world.catalogue import (
     STYLES,
     category_of,
@@ -16,8 +17,7 @@ from daybreak.world.catalogue import (
     style_of,
 )
 from daybreak.world.draws import Ints, pick, stream
-from daybreak.world.event_lines import decimals
-from daybreak.world.lines import Piece, Texts, numbers, render, text_table, timestamps
+from daybreak.world.lines import Piece, Texts, decimals, numbers, render, text_table, timestamps
 from daybreak.world.parameters import World
 from daybreak.world.vocabulary import BRAND_ENDS, BRAND_STARTS, BRANDS_PER_CATEGORY, CATEGORIES, STYLE_WORDS
 
@@ -37,7 +37,7 @@ def changed_items(world: World, index: Ints, offset: int) -> Ints:
 
 def item_lines(world: World, index: Ints, offset: int) -> bytes:
     """Those items as JSON lines, in the state that began at that day's midnight."""
-    launched_us = world.start_us + launch_offset(world, index) * (world.midnight_us(1) - world.start_us)
+    launched_us = world.start_us + launch_offset(world, index) * DAY_US
     updated_us = launched_us if offset == 0 else np.full(index.size, world.midnight_us(offset))
     category = category_of(world, index)
     brand = _brand_names()[category * BRANDS_PER_CATEGORY + _pick(world, index, "brand", BRANDS_PER_CATEGORY)]

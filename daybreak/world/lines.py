@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from daybreak.clock import DAY_US
 from daybreak.world.draws import Ints
-from daybreak.world.parameters import DAY_US
 
 Texts = npt.NDArray[np.void]
 Piece = bytes | Texts
@@ -67,6 +67,12 @@ def render(pieces: Sequence[Piece], rows: int) -> bytes:
     return joined(pieces, rows).tobytes().translate(None, PADDING)
 
 
+def decimals(values: Ints, places: int) -> list[Piece]:
+    """Whole hundredths (or tenths) as pieces that read as a decimal number."""
+    unit = 10**places
+    return [numbers("", values // unit), b".", _digits(places)[values % unit]]
+
+
 def timestamps(moments_us: Ints) -> list[Piece]:
     """Moments in microseconds since 1970 as pieces that read `2026-11-20T12:34:56.123456Z`."""
     days, in_day = np.divmod(moments_us, DAY_US)
@@ -78,7 +84,7 @@ def clock_times(in_day_us: Ints) -> list[Piece]:
     """Microseconds since midnight as pieces that read `12:34:56.123456`."""
     seconds, micros = np.divmod(in_day_us, 1_000_000)
     thousands, ones = np.divmod(micros, 1_000)
-    return [_seconds_table()[seconds], b".", _thousand_table()[thousands], _thousand_table()[ones]]
+    return [_seconds_table()[seconds], b".", _digits(3)[thousands], _digits(3)[ones]]
 
 
 def _dates(first: int, last: int) -> Texts:
@@ -86,10 +92,10 @@ def _dates(first: int, last: int) -> Texts:
 
 
 @cache
-def _seconds_table() -> Texts:
-    return text_table([f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(86_400)])
+def _digits(places: int) -> Texts:
+    return text_table([f"{n:0{places}}" for n in range(10**places)])
 
 
 @cache
-def _thousand_table() -> Texts:
-    return text_table([f"{n:03}" for n in range(1_000)])
+def _seconds_table() -> Texts:
+    return text_table([f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(86_400)])

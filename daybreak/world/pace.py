@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from daybreak.world.catalogue import catalogue_at
+from daybreak.world.draws import chunks
 from daybreak.world.happenings import happenings
 from daybreak.world.parameters import World
 from daybreak.world.population import activity, users_at
@@ -36,7 +37,7 @@ def events_a_visit(world: World) -> float:
 def total_activity(world: World) -> float:
     """The activity of all who are there on the first day, summed in fractions so that no rounding depends on order."""
     total = 0
-    for first in range(0, world.users, USERS_AT_ONCE):
-        users = users_at(world, np.arange(first, min(first + USERS_AT_ONCE, world.users), dtype=np.int64), 0)
+    for index in chunks(world.users, USERS_AT_ONCE):
+        users = users_at(world, index, 0)
         total += int((activity(world, users, 0) * FRACTION).astype(np.int64).sum())
     return total / FRACTION

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from daybreak.clock import parse_day
+from daybreak.clock import DAY_US, parse_day
 from daybreak.errors import InputError
 from daybreak.world.drifts import Drift, parse_drift
 
@@ -15,7 +17,8 @@ FIRST_DAY = date(2026, 10, 22)
 EVENTS_PER_USER = 25
 MOST_USERS, MOST_ITEMS = 100_000_000, 2_000_000
 MOST_EVENTS_PER_USER = 100_000
-DAY_US = 86_400_000_000
+EPOCH, LATEST_START = date(1970, 1, 1), date(2999, 12, 31)
+WORLD_FILE = "world.json"
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class World:
         for name, (value, low, high) in bounds.items():
             if not low <= value <= high:
                 raise InputError(f"a world's {name} must be between {low:,} and {high:,}, not {value:,}")
+        if not EPOCH <= self.start <= LATEST_START:
+            raise InputError(f"a world's first day must be between {EPOCH} and {LATEST_START}, not {self.start}")
 
     @cached_property
     def start_us(self) -> int:
         """Midnight of the first day, in microseconds since 1970, UTC."""
-        return int(datetime.combine(self.start, datetime.min.time(), tzinfo=UTC).timestamp()) * 1_000_000
+        return (self.start - EPOCH).days * DAY_US
 
     @property
     def daily_signups(self) -> int:
@@ -97,3 +102,17 @@ def world_from_json(values: dict[str, Any]) -> World:
     return World(
         values["seed"], values["users"], values["items"], start, events_per_day=values["events_per_day"], drifts=drifts
     )
+
+
+def known_world(folder: Path) -> World | None:
+    """The world that a simulation wrote down in its folder; None where none did."""
+    path = folder / WORLD_FILE
+    try:
+        return world_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+        raise InputError(
+            f"{path} does not describe a world ({error!r}): remove it and the deliveries that were simulated with it, "
+            "and simulate again"
+        ) from None

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daybreak.clock import DAY_US
 from daybreak.world.draws import Flags, Floats, Ints, part, pick, stream, uniform, words
-from daybreak.world.parameters import DAY_US, World
-from daybreak.world.vocabulary import COUNTRIES, COUNTRY_WEIGHTS, DEVICE_WEIGHTS, SEGMENTS
+from daybreak.world.parameters import World
+from daybreak.world.vocabulary import COUNTRIES, COUNTRY_WEIGHTS, DEVICE_WEIGHTS, SEGMENT_WEIGHTS, SEGMENTS
 
 NOBODY = -1
 LONGEST_MEMBERSHIP = 730
@@ -104,7 +105,7 @@ def weighted(of: int, counters: Ints, weights: tuple[int, ...]) -> Ints:
 
 def segment_of(world: World, index: Ints, joined: Ints) -> Ints:
     """Each user's age band, given the day of joining."""
-    segment = weighted(stream(world.seed, "segment"), index, (20, 26, 20, 15, 11, 8))
+    segment = weighted(stream(world.seed, "segment"), index, SEGMENT_WEIGHTS)
     begin = min((world.offset(d.day) for d in world.drifts if d.name == "segment_shift"), default=None)
     if begin is None:
         return segment

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from daybreak.clock import parse_day
 from daybreak.errors import InputError
 from daybreak.world.dirt import DIRT, FAULTS, DirtKind, Row
 from daybreak.world.draws import stream, words
+from daybreak.world.drifts import day_of_world
 from daybreak.world.parameters import World
 
 DEFAULT_SHARE = 0.001
@@ -43,45 +43,51 @@ class Dirt:
 
 def parse_dirt(text: str, start: date) -> list[Dirt]:
     """`NAME[=SHARE][@DAY]`; the name `all_rows` stands for every kind of bad row."""
-    head, _, when = text.partition("@")
+    head, at, when = text.partition("@")
     name, _, share_text = head.partition("=")
     try:
         share = float(share_text) if share_text else (1.0 if name in FAULTS else DEFAULT_SHARE)
     except ValueError:
         raise InputError(f"dirt '{text}' must be NAME[=SHARE][@DAY], such as negative_price=0.01@20") from None
-    day = (start + timedelta(days=int(when) - 1) if when.isdigit() else parse_day(when)) if when else None
+    day = day_of_world(when, start) if at else None
     return [Dirt(kind, share, day) for kind in (DIRT if name == "all_rows" else (name,))]
 
 
 def faults_on(world: World, offset: int, dirt: Iterable[Dirt]) -> list[str]:
     """The faults of that day's events file."""
-    day = world.day(offset)
-    struck = []
+    shares = _shares_on(world.day(offset), dirt, FAULTS)
+    return [
+        name
+        for name, share in shares.items()
+        if int(words(stream(world.seed, "fault", name), np.array([offset]))[0]) / 2**64 < share
+    ]
+
+
+def _shares_on(day: date, dirt: Iterable[Dirt], kinds: Container[str]) -> dict[str, float]:
+    """How much of each of those kinds strikes on that day; where a kind is switched on twice, the larger share."""
+    shares: dict[str, float] = {}
     for each in dirt:
-        if each.name in FAULTS and each.strikes(day):
-            chance = int(words(stream(world.seed, "fault", each.name), np.array([offset]))[0]) / 2**64
-            if chance < each.share:
-                struck.append(each.name)
-    return struck
+        if each.name in kinds and each.strikes(day):
+            shares[each.name] = max(each.share, shares.get(each.name, 0.0))
+    return shares
 
 
 class Soiler:
     """Adds bad rows to a day's events file, chunk by chunk, and keeps count of each kind."""
 
     def __init__(self, world: World, offset: int, dirt: Iterable[Dirt]) -> None:
-        day = world.day(offset)
         self._world, self._offset = world, offset
-        self._dirt = [each for each in dirt if each.name in DIRT and each.strikes(day)]
+        self._shares = _shares_on(world.day(offset), dirt, DIRT)
         self._rows = 0
-        self.counts: dict[str, int] = {each.name: 0 for each in self._dirt}
+        self.counts: dict[str, int] = dict.fromkeys(self._shares, 0)
 
     def soil(self, text: bytes) -> bytes:
         """The chunk with bad rows spread through it; every good row stays as it is, in its place."""
-        if not self._dirt or not text:
+        if not self._shares or not text:
             return text
         lines = text.splitlines(keepends=True)
         self._rows += len(lines)
-        due = [(each.name, DIRT[each.name]) for each in self._dirt for _ in range(self._due(each))]
+        due = [(name, DIRT[name]) for name in self._shares for _ in range(self._due(name))]
         mixed: list[bytes] = []
         done = 0
         for number, (name, kind) in enumerate(due):
@@ -91,9 +97,9 @@ class Soiler:
             done = upto
         return b"".join((*mixed, *lines[done:]))
 
-    def _due(self, dirt: Dirt) -> int:
+    def _due(self, name: str) -> int:
         """How many bad rows of a kind are still missing; a kind that strikes has at least one row a day."""
-        return max(1, int(self._rows * dirt.share)) - self.counts[dirt.name]
+        return max(1, int(self._rows * self._shares[name])) - self.counts[name]
 
     def _bad_line(self, name: str, kind: DirtKind, earlier: bytes) -> bytes:
         number = self.counts[name]

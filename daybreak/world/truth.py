@@ -6,7 +6,6 @@ the simulated behaviour. Nothing of the night may read it; it is there to judge 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,11 +17,9 @@ from daybreak.errors import InputError
 from daybreak.world.behaviour import looked_at, purchases_if_seen
 from daybreak.world.catalogue import catalogue_at
 from daybreak.world.draws import Floats, Ints
-from daybreak.world.parameters import World, world_from_json
+from daybreak.world.parameters import WORLD_FILE, World, known_world
 from daybreak.world.population import users_at
 from daybreak.world.taste import liking, tastes_at
-
-WORLD_FILE = "world.json"
 
 
 @dataclass(frozen=True)
@@ -62,25 +59,22 @@ class Truth:
 
 def open_truth(folder: Path) -> Truth:
     """The truth of the world that was simulated into this home's `world` folder."""
-    path = folder / WORLD_FILE
-    try:
-        return Truth(world_from_json(json.loads(path.read_text(encoding="utf-8"))))
-    except FileNotFoundError:
+    world = known_world(folder)
+    if world is None:
         raise InputError(
-            f"there is no {path}: the truth is known only of a world made by `daybreak simulate`"
-        ) from None
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{path} does not describe a world ({error!r}): simulate it again") from None
+            f"there is no {folder / WORLD_FILE}: the truth is known only of a world made by `daybreak simulate`"
+        )
+    return Truth(world)
 
 
 def _indexes(ids: Sequence[str], prefix: str, known: int) -> Ints:
     """The numbers that ids such as u1 stand for, from 0."""
-    try:
-        index = np.fromiter((int(name.removeprefix(prefix)) - 1 for name in ids), dtype=np.int64, count=len(ids))
-    except ValueError as error:
-        raise InputError(
-            f"an id of the simulated world is {prefix}1 to {prefix}{known}; found otherwise: {error}"
-        ) from None
-    if index.size and not (index.min() >= 0 and index.max() < known):
-        raise InputError(f"an id of the simulated world is {prefix}1 to {prefix}{known} by that day; found others")
+    index = np.empty(len(ids), dtype=np.int64)
+    for place, name in enumerate(ids):
+        number = name.removeprefix(prefix)
+        if number == name or not number.isdecimal() or not 1 <= int(number) <= known:
+            raise InputError(
+                f"an id of the simulated world is {prefix}1 to {prefix}{known} by that day, found '{name}'"
+            )
+        index[place] = int(number) - 1
     return index

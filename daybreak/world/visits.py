@@ -11,9 +11,10 @@ from datetime import date
 
 import numpy as np
 
+from daybreak.clock import DAY_US
 from daybreak.datasets import LATE_DAYS
-from daybreak.world.draws import Ints, Words, below, part, stream, uniform, words
-from daybreak.world.parameters import DAY_US, World
+from daybreak.world.draws import Ints, Words, below, numbered, part, stream, uniform, words
+from daybreak.world.parameters import World
 from daybreak.world.population import Users, activity, signup_us, users_at
 
 LONGEST_VISIT_US = 2_100_000_000
@@ -53,12 +54,6 @@ def delivered_on(world: World, index: Ints, offset: int, pace: float) -> list[Vi
         for visits in _delivered(world, index, offset - lag, lag, pace)
         if visits.number.size
     ]
-
-
-def visits_on(world: World, index: Ints, offset: int, pace: float) -> Visits:
-    """All visits of those users on that day, whenever they are delivered."""
-    owner, number = _numbered(world, index, offset, pace)
-    return begun(world, index[owner], number, offset, again=False)
 
 
 def begun(world: World, user: Ints, number: Ints, offset: int, *, again: bool) -> Visits:
@@ -101,10 +96,7 @@ def _numbered(world: World, index: Ints, offset: int, pace: float) -> tuple[Ints
     """For each visit of that day: the place of its user in `index`, and which of the user's visits it is."""
     rate = activity(world, users_at(world, index, offset), offset) * pace * busyness(world, offset)
     count = (rate + uniform(stream(world.seed, "visits", offset), index)).astype(np.int64)
-    count = np.minimum(count, VISITS_A_DAY - 1)
-    owner = np.repeat(np.arange(index.size), count)
-    before = np.cumsum(count) - count
-    return owner, np.arange(owner.size) - before[owner]
+    return numbered(np.minimum(count, VISITS_A_DAY - 1))
 
 
 def _lags(bits: Words) -> tuple[Ints, Ints]:

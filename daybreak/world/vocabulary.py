@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 SEGMENTS = ("18-24", "25-34", "35-44", "45-54", "55-64", "65+")
+SEGMENT_WEIGHTS = (20, 26, 20, 15, 11, 8)
 COUNTRIES = ("DE", "US", "FR", "GB", "ES", "IT", "PL", "NL", "SE", "BR", "JP", "IN")
 COUNTRY_WEIGHTS = (22, 18, 12, 11, 8, 8, 6, 5, 4, 3, 2, 1)
 DEVICES = ("web", "ios", "android", "tv", "other")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 from daybreak import clock
 from serving_export.reader.core import AgeOf, Request, answer
@@ -22,7 +23,8 @@ class ReaderApp:
         self._age_of = age_of
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        request = Request(scope["method"], scope["raw_path"], scope["query_string"])
+        path = scope.get("raw_path") or quote(scope["path"]).encode()  # not every server hands on what it was sent
+        request = Request(scope["method"], path, scope["query_string"])
         response = answer(request, self._watch.state, self._age_of)
         headers = [(name.encode(), value.encode("latin-1")) for name, value in response.headers]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -1,7 +1,8 @@
 """How lists lie in a snapshot file: the one place that the writer and the reader must agree on.
 
 A snapshot is one LMDB file of sorted keys. A list stands under `surface NUL query`, what is known of an item under
-`@item NUL id`, the version of this layout under `@layout`; every value is JSON. LMDB keys end at 511 bytes and an id
+`@item NUL id`, the version of this layout under `@layout`, and under `@without_own` the surfaces whose lists never
+hold the query itself; every value is JSON. LMDB keys end at 511 bytes and an id
 may be longer, so a long key is replaced by its hash and stands whole before its value, where a reader checks it.
 """
 
@@ -12,6 +13,7 @@ import hashlib
 LISTS_FILE = "lists.lmdb"
 LAYOUT_KEY = b"@layout"
 LAYOUT = b"1"
+WITHOUT_OWN_KEY = b"@without_own"
 ITEM_SPACE = "@item"
 FALLBACK_QUERY = ""
 

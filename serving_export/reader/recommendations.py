@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from daybreak.errors import InputError
-from serving_export.reader.layout import FALLBACK_QUERY
 from serving_export.reader.snapshot import Snapshot
 
 LONGEST_ID = 256
@@ -34,7 +33,7 @@ def recommend(snapshot: Snapshot, surface: str, query_id: str, length: int, age_
     if surface not in snapshot.surfaces:
         raise UnknownSurfaceError(f"no surface is called '{surface}'; there are: {', '.join(snapshot.surfaces)}")
     own = snapshot.entries(surface, query_id)
-    entries = own or snapshot.entries(surface, FALLBACK_QUERY) or []
+    entries = own or snapshot.fallback(surface, query_id)
     return {
         "surface": surface,
         "id": query_id,

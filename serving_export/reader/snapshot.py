@@ -7,6 +7,7 @@ and Python frees the map with its last reader. For the same reason values are co
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from daybreak.errors import MissingExtra, ReleaseError
@@ -25,17 +26,26 @@ class Snapshot:
     def __init__(self, release: Release) -> None:
         self.release = release
         path = release.file(layout.LISTS_FILE)
+        self._refuse_cut_file(path)
         try:
             environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False, create=False)
             self._transaction = environment.begin(buffers=False)
-        except lmdb.Error as error:
+            found = self._transaction.get(layout.LAYOUT_KEY)
+            self._without_own = frozenset(json.loads(self._transaction.get(layout.WITHOUT_OWN_KEY) or b"[]"))
+        except (lmdb.Error, ValueError) as error:
             raise ReleaseError(f"the lists of release {release.id} cannot be opened: {error}") from None
-        found = self._transaction.get(layout.LAYOUT_KEY)
         if found != layout.LAYOUT:
             raise ReleaseError(
                 f"the lists of release {release.id} have layout {found!r}, this reader knows {layout.LAYOUT!r}; "
                 "update the reader or build the release again"
             )
+
+    def _refuse_cut_file(self, path: Path) -> None:
+        """A page that is mapped but not there ends the process: the size is looked at, whoever opens the release."""
+        found = path.stat().st_size if path.is_file() else 0
+        expected = self.release.manifest.files[layout.LISTS_FILE].bytes
+        if found != expected:
+            raise ReleaseError(f"release {self.id}: file {path.name} has {found} bytes and should have {expected}")
 
     @property
     def id(self) -> str:
@@ -47,15 +57,24 @@ class Snapshot:
 
     def entries(self, surface: str, query: str) -> list[dict[str, Any]] | None:
         """The list of a query, best first, each entry with id, score and source; None where there is none."""
-        body = self._body(surface, query)
-        return None if body is None else json.loads(body)
+        return self._document(surface, query)
+
+    def fallback(self, surface: str, query: str) -> list[dict[str, Any]]:
+        """The list of a surface that everyone without one gets; beside an item it leaves out the item itself."""
+        entries = self.entries(surface, layout.FALLBACK_QUERY) or []
+        return [entry for entry in entries if entry["id"] != query] if surface in self._without_own else entries
 
     def item(self, item_id: str) -> dict[str, Any]:
         """What is known of an item, such as its title; empty where nothing is."""
-        body = self._body(layout.ITEM_SPACE, item_id)
-        return {} if body is None else json.loads(body)
+        return self._document(layout.ITEM_SPACE, item_id) or {}
 
-    def _body(self, space: str, name: str) -> bytes | None:
+    def _document(self, space: str, name: str) -> Any:
         key = layout.full_key(space, name)
-        stored = self._transaction.get(layout.stored_key(key))
-        return None if stored is None else layout.body_of(key, stored)
+        try:
+            stored = self._transaction.get(layout.stored_key(key))
+            body = None if stored is None else layout.body_of(key, stored)
+            return None if body is None else json.loads(body)
+        except (lmdb.Error, ValueError) as error:
+            raise ReleaseError(
+                f"the lists of release {self.id} are damaged at {space} {name!r} ({error}); roll back or build it again"
+            ) from None

@@ -38,6 +38,7 @@ FILE_EVENTS = frozenset(
 )
 ENDED, KILLED, TIMED_OUT = 0, -signal.SIGKILL, -signal.SIGALRM
 Job = Callable[..., object]
+Kill = Callable[[Job, Path], None]
 
 
 @dataclass
@@ -78,38 +79,47 @@ def start(job: Job, *arguments: object) -> ForkServerProcess:
     return child
 
 
-def moments_of(job: Job, folder: Path) -> int:
-    """How many moments the undisturbed job has on `folder`."""
-    here, there = PROCESSES.Pipe(duplex=False)
-    child = start(_counted, job, folder, there)
-    child.join()
-    assert child.exitcode == ENDED
-    return int(here.recv())
+def outcomes(job: Job, *arguments: tuple[object, ...]) -> list[int | None]:
+    """Does the job with each of these arguments at once, a child each; how they ended."""
+    children = [start(job, *each) for each in arguments]
+    for child in children:
+        child.join()
+    return [child.exitcode for child in children]
 
 
-def seconds_of(job: Job, folder: Path) -> float:
-    """How long the undisturbed job takes on `folder`."""
+def points_of(job: Job, folder: Path, number: int) -> list[int]:
+    """So many moments of the undisturbed job on `folder`, spread from its first to its last."""
+    moments = int(_measured(_counted, job, folder))
+    points = sorted({1 + step * (moments - 1) // (number - 1) for step in range(number)})
+    assert len(points) == number, f"only {moments} moments were seen"
+    return points
+
+
+def times_of(job: Job, folder: Path, number: int) -> list[float]:
+    """So many moments in seconds, spread over the time that the undisturbed job takes on `folder`."""
+    whole = _measured(_clocked, job, folder)
+    return [whole * (step + 1) / number for step in range(number)]
+
+
+def _measured(measure: Job, job: Job, folder: Path) -> float:
     here, there = PROCESSES.Pipe(duplex=False)
-    child = start(_clocked, job, folder, there)
-    child.join()
-    assert child.exitcode == ENDED
+    assert outcomes(measure, (job, folder, there)) == [ENDED]
     return float(here.recv())
 
 
-def kill_at(moment: int, job: Job, folder: Path) -> int:
-    """Runs the job on `folder` and kills it at that moment; how it ended."""
-    return _outcome(start(_fused, moment, job, folder))
+def kill_at(moment: int, job: Job, folder: Path) -> None:
+    """Runs the job on `folder` and kills it at that moment."""
+    _kill(_fused, moment, job, folder)
 
 
-def kill_after(seconds: float, job: Job, folder: Path) -> int:
+def kill_after(seconds: float, job: Job, folder: Path) -> None:
     """Runs the job on `folder` and lets a timer end it at once, wherever it is, inside the engine too."""
-    return _outcome(start(_timed, seconds, job, folder))
+    _kill(_timed, seconds, job, folder)
 
 
-def _outcome(child: ForkServerProcess) -> int:
-    child.join()
-    assert child.exitcode in (ENDED, KILLED, TIMED_OUT), f"the child failed by itself: {child.exitcode}"
-    return child.exitcode
+def _kill(how: Job, *arguments: object) -> None:
+    (ended,) = outcomes(how, arguments)
+    assert ended in (ENDED, KILLED, TIMED_OUT), f"the child failed by itself: {ended}"
 
 
 def _counted(job: Job, folder: Path, reply: Any) -> None:

@@ -1,4 +1,4 @@
-"""The lake in both places it can be: a local folder, and an object store."""
+"""The lake in both places it can be, a local folder and an object store; releases; and the command line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from daybreak.lake import Lake
+from daybreak.releases import ReleaseStore
+from daybreak.settings import Settings
+from tests.daybreak.command_line import Command, command_line
 from tests.daybreak.object_store import ObjectStore, running_store
 
 
@@ -28,3 +31,15 @@ def s3_lake(object_store: ObjectStore, tmp_path: Path) -> Lake:
 def any_lake(request: pytest.FixtureRequest) -> Lake:
     """An empty lake: what holds for the local folder holds for the object store."""
     return request.getfixturevalue("lake" if request.param == "local" else "s3_lake")
+
+
+@pytest.fixture
+def store(settings: Settings) -> ReleaseStore:
+    """The empty releases of `settings`."""
+    return ReleaseStore(settings.releases)
+
+
+@pytest.fixture
+def daybreak(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line under `settings`."""
+    return command_line(monkeypatch, capsys)

@@ -12,21 +12,11 @@ from daybreak.datasets import DATASETS, POPULARITY
 from daybreak.lake import Lake
 from daybreak.releases import ReleaseStore
 from daybreak.settings import Settings
-from tests.daybreak.command_line import Command, command_line
+from tests.daybreak.command_line import Command
 from tests.daybreak.releases import audited, build, published
 from tests.daybreak.rows import DAY, WORK, write
 
 NEXT = "2026-11-21"
-
-
-@pytest.fixture
-def daybreak(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return command_line(monkeypatch, capsys)
-
-
-@pytest.fixture
-def store(settings: Settings) -> ReleaseStore:
-    return ReleaseStore(settings.releases)
 
 
 def test_tables_lists_every_dataset(daybreak: Command, lake: Lake) -> None:

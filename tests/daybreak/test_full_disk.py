@@ -15,7 +15,7 @@ from daybreak.files import write_atomically
 from daybreak.lake import Lake
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
-from tests.daybreak.children import start
+from tests.daybreak.children import outcomes
 from tests.daybreak.rows import DAY, tags
 from tests.daybreak.steps import TOY
 
@@ -29,9 +29,7 @@ def test_a_step_that_finds_no_room_says_so_and_leaves_the_day_whole(settings: Se
     """Wherever the room ends (in the attempt's number, the rows, the commit, the record), the day is the old or the
     new one, and with room again the same command finishes it."""
     run_steps([TOY], DAY, settings, overrides={"tag": "old", "number": 4})
-    child = start(_run_within, limit, settings.model_dump(mode="json"))
-    child.join()
-    assert child.exitcode == NO_ROOM
+    assert outcomes(_run_within, (limit, settings.model_dump(mode="json"))) == [NO_ROOM]
     table = lake.table(TRENDING)
     assert tags(table) in (["old"] * 4, ["new"] * MANY)
     run_steps([TOY], DAY, settings, overrides={"tag": "new", "number": MANY})

@@ -9,7 +9,7 @@ from pathlib import Path
 from daybreak.datasets import POPULARITY
 from daybreak.errors import StaleAttempt
 from daybreak.lake import Attempt, Lake
-from tests.daybreak.children import start
+from tests.daybreak.children import outcomes
 from tests.daybreak.rows import DAY, WORK, rows, tags, write
 
 DAYS = [f"2026-12-{number:02d}" for number in range(1, 9)]
@@ -31,10 +31,7 @@ def test_threads_that_write_different_days_all_succeed(any_lake: Lake) -> None:
 
 def test_processes_that_write_different_days_all_succeed(tmp_path: Path) -> None:
     """The same with processes, which share nothing but the folder."""
-    children = [start(_write_day, tmp_path, day) for day in DAYS]
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0] * len(DAYS)
+    assert outcomes(_write_day, *((tmp_path, day) for day in DAYS)) == [0] * len(DAYS)
     assert Lake(str(tmp_path)).table(POPULARITY).days() == dict.fromkeys(DAYS, 3)
 
 
@@ -62,12 +59,9 @@ def test_of_attempts_at_one_day_the_newest_wins(any_lake: Lake) -> None:
 
 def test_attempts_of_one_day_in_processes_never_mix(tmp_path: Path) -> None:
     """Four processes try one day at once: those that lose say so, and the day holds the rows of one attempt."""
-    children = [start(_try_day, tmp_path, f"writer{number}") for number in range(4)]
-    for child in children:
-        child.join()
-    outcomes = Counter(child.exitcode for child in children)
-    assert set(outcomes) <= {0, LOST}
-    assert outcomes[0] >= 1
+    ended = outcomes(_try_day, *((tmp_path, f"writer{number}") for number in range(4)))
+    assert set(ended) <= {0, LOST}
+    assert 0 in ended
     table = Lake(str(tmp_path)).table(POPULARITY)
     assert len(Counter(tags(table))) == 1
     assert len(tags(table)) == 3

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from daybreak.datasets import POPULARITY
 from daybreak.lake import Lake, Table
-from tests.daybreak.children import kill_after, kill_at, moments_of, seconds_of
+from tests.daybreak.children import Kill, kill_after, kill_at, points_of, times_of
 from tests.daybreak.rows import DAY, tags, write
 
 NEIGHBOUR = "2026-11-19"
@@ -53,30 +53,22 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def test_killed_anywhere_in_a_table_write_leaves_the_old_day_or_the_new_one(scene: Scene) -> None:
     """Killed at points spread over every line that runs and every file that is touched, the day is whole, old or new,
     and the same command ends with the digest of a run that nobody disturbed."""
-    moments = moments_of(replace_the_day, scene.copy("counted"))
-    points = sorted({1 + step * (moments - 1) // (POINTS - 1) for step in range(POINTS)})
-    assert len(points) == POINTS, f"only {moments} moments were seen"
-    seen = {
-        _assert_survives_a_kill(scene, f"at-{point}", lambda folder, at=point: kill_at(at, replace_the_day, folder))
-        for point in points
-    }
+    points = points_of(replace_the_day, scene.copy("counted"), POINTS)
+    seen = {_assert_survives_a_kill(scene, partial(kill_at, point)) for point in points}
     assert seen == {"old", "new"}, "the points must lie on both sides of the commit"
 
 
 @pytest.mark.slow
 def test_killed_by_the_clock_in_a_table_write_leaves_the_old_day_or_the_new_one(scene: Scene) -> None:
     """The same with a timer, which also falls inside the engine that writes the commit."""
-    whole = seconds_of(replace_the_day, scene.copy("clocked"))
-    for step in range(TIMED):
-        _assert_survives_a_kill(
-            scene, f"after-{step}", lambda folder, s=step: kill_after(whole * (s + 1) / TIMED, replace_the_day, folder)
-        )
+    for seconds in times_of(replace_the_day, scene.copy("clocked"), TIMED):
+        _assert_survives_a_kill(scene, partial(kill_after, seconds))
 
 
-def _assert_survives_a_kill(scene: Scene, name: str, kill: Callable[[Path], int]) -> str:
+def _assert_survives_a_kill(scene: Scene, kill: Kill) -> str:
     """Kills a write of a fresh copy; which rows the day held then."""
-    folder = scene.copy(name)
-    kill(folder)
+    folder = scene.copy("killed")
+    kill(replace_the_day, folder)
     table = _table(folder)
     left = tags(table)
     assert left in (OLD, NEW)

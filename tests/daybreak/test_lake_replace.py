@@ -10,8 +10,8 @@ import pytest
 from daybreak.datasets import EVENTS, POPULARITY
 from daybreak.errors import LakeError, StaleAttempt
 from daybreak.lake import Lake, Window
-from daybreak.lake.schemas import full_schema
 from tests.daybreak.rows import DAY, WORK, rows, tags, write
+from tests.serving_export.nights import put
 from tests.tiny import event
 
 BEFORE, AFTER = "2026-11-19", "2026-11-21"
@@ -82,8 +82,8 @@ def test_windows_choose_days(any_lake: Lake) -> None:
 def test_a_past_night_does_not_see_what_landed_later(any_lake: Lake) -> None:
     """A late event belongs to its own day, and is there only for nights from its landing on."""
     table = any_lake.table(EVENTS)
-    table.replace(_events((BEFORE, BEFORE, 1)), any_lake.begin("ingest", BEFORE))
-    table.replace(_events((DAY, DAY, 2), (DAY, BEFORE, 3)), any_lake.begin("ingest", DAY))
+    put(any_lake, EVENTS, BEFORE, [event(1, BEFORE, "u1", "i1")])
+    put(any_lake, EVENTS, DAY, [event(2, DAY, "u1", "i1"), event(3, BEFORE, "u1", "i1")])
     assert table.days() == {BEFORE: 2, DAY: 1}
     assert table.days(Window(as_of=BEFORE)) == {BEFORE: 1}
     assert table.digest(BEFORE, as_of=BEFORE) != table.digest(BEFORE, as_of=DAY)
@@ -140,13 +140,3 @@ def test_a_version_that_never_was_is_said_in_one_sentence(any_lake: Lake) -> Non
     write(any_lake, "only")
     with pytest.raises(LakeError, match="candidates/popularity"):
         any_lake.table(POPULARITY).read(version=99)
-
-
-def _events(*numbers: tuple[str, str, int]) -> pa.Table:
-    """Views with the day that delivered them and the day they happened on."""
-    found = []
-    for landed, day, number in numbers:
-        row = event(number, day, "u1", "i1")
-        row["event_ts"] = pa.scalar(row["event_ts"]).cast(pa.timestamp("us", tz="UTC")).as_py()
-        found.append({**row, "ds": day, "landed_ds": landed})
-    return pa.Table.from_pylist(found, schema=full_schema(EVENTS))

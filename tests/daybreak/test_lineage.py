@@ -6,26 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from daybreak.lineage import LineageBook, RunRecord, Touched
+from daybreak.lineage import LineageBook, Touched
+from tests.daybreak.records import record as run
 
 FRIDAY, SATURDAY = "2026-11-20", "2026-11-21"
-
-
-def run(step: str, ds: str, attempt: int, status: str = "done", **more: object) -> RunRecord:
-    return RunRecord(
-        step=step,
-        ds=ds,
-        attempt=attempt,
-        status=status,
-        started_at=f"{ds}T{attempt:02d}:00:00Z",
-        seconds=1.0,
-        peak_memory_mb=100.0,
-        spark_start_seconds=0.0,
-        code_version="abc",
-        config_hash="def",
-        config={"ds": ds},
-        **more,  # type: ignore[arg-type]
-    )
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from daybreak.releases import Check, Release, ReleaseStore
-from tests.daybreak.children import kill_after, kill_at, moments_of, seconds_of
+from tests.daybreak.children import Kill, kill_after, kill_at, points_of, times_of
 
 POINTS = 64
 TIMED = 32
@@ -48,15 +48,8 @@ def undisturbed(scene: Path) -> dict[str, bytes]:
 def test_killed_anywhere_in_a_release_leaves_a_good_release_live(scene: Path, undisturbed: dict[str, bytes]) -> None:
     """Killed at points spread over every line that runs and every file that is touched, a good release is live, old or
     new, and the same command ends with the bytes of a run that nobody disturbed, and nothing beside them."""
-    moments = moments_of(publish_the_night, _copy(scene, "counted"))
-    points = sorted({1 + step * (moments - 1) // (POINTS - 1) for step in range(POINTS)})
-    assert len(points) == POINTS, f"only {moments} moments were seen"
-    seen = {
-        _assert_survives_a_kill(
-            scene, undisturbed, f"at-{point}", lambda folder, at=point: kill_at(at, publish_the_night, folder)
-        )
-        for point in points
-    }
+    points = points_of(publish_the_night, _copy(scene, "counted"), POINTS)
+    seen = {_assert_survives_a_kill(scene, undisturbed, partial(kill_at, point)) for point in points}
     assert seen == {"2026-11-19", "2026-11-20"}, "the points must lie on both sides of the flip"
 
 
@@ -65,18 +58,14 @@ def test_killed_by_the_clock_in_a_release_leaves_a_good_release_live(
     scene: Path, undisturbed: dict[str, bytes]
 ) -> None:
     """The same with a timer, which knows nothing of lines."""
-    whole = seconds_of(publish_the_night, _copy(scene, "clocked"))
-    for step in range(TIMED):
-        seconds = whole * (step + 1) / TIMED
-        _assert_survives_a_kill(
-            scene, undisturbed, f"after-{step}", lambda folder, s=seconds: kill_after(s, publish_the_night, folder)
-        )
+    for seconds in times_of(publish_the_night, _copy(scene, "clocked"), TIMED):
+        _assert_survives_a_kill(scene, undisturbed, partial(kill_after, seconds))
 
 
-def _assert_survives_a_kill(scene: Path, undisturbed: dict[str, bytes], name: str, kill: Callable[[Path], int]) -> str:
+def _assert_survives_a_kill(scene: Path, undisturbed: dict[str, bytes], kill: Kill) -> str:
     """Kills the publisher of a fresh copy; the day that was live then."""
-    folder = _copy(scene, name)
-    kill(folder)
+    folder = _copy(scene, "killed")
+    kill(publish_the_night, folder)
     store = ReleaseStore(folder / "releases")
     live = store.current(verify=True)
     assert live.is_good

@@ -10,15 +10,10 @@ import pytest
 
 from daybreak.errors import ReleaseError, StaleAttempt
 from daybreak.releases import ReleaseStore
-from tests.daybreak.children import start
+from tests.daybreak.children import outcomes
 from tests.daybreak.releases import MODEL, SURFACES, audited, build, published
 
 MONDAY, TUESDAY, WEDNESDAY = "2026-11-16", "2026-11-17", "2026-11-18"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ReleaseStore:
-    return ReleaseStore(tmp_path / "releases")
 
 
 def test_nothing_published_yet_is_said(store: ReleaseStore) -> None:
@@ -172,10 +167,7 @@ def test_publishers_in_threads_all_flip_and_the_history_holds_each(store: Releas
 def test_publishers_in_processes_all_flip(tmp_path: Path) -> None:
     """The same with processes."""
     days = [f"2026-10-{number:02d}" for number in range(1, 9)]
-    children = [start(_publish, tmp_path, ds) for ds in days]
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0] * len(days)
+    assert outcomes(_publish, *((tmp_path, ds) for ds in days)) == [0] * len(days)
     store = ReleaseStore(tmp_path)
     assert store.current(verify=True).is_good
     assert len(store.finished()) == len(days)
@@ -184,12 +176,9 @@ def test_publishers_in_processes_all_flip(tmp_path: Path) -> None:
 def test_publishers_that_clear_away_what_another_has_not_audited_yet_harm_nothing(tmp_path: Path) -> None:
     """A release that was cleared away under its publisher's hands is refused in a sentence; what is live is good."""
     days = [f"2026-10-{number:02d}" for number in range(1, 9)]
-    children = [start(_publish_and_collect, tmp_path, ds) for ds in days]
-    for child in children:
-        child.join()
-    outcomes = {child.exitcode for child in children}
-    assert outcomes <= {0, ReleaseError.exit_code}
-    assert 0 in outcomes
+    ended = set(outcomes(_publish_and_collect, *((tmp_path, ds) for ds in days)))
+    assert ended <= {0, ReleaseError.exit_code}
+    assert 0 in ended
     assert ReleaseStore(tmp_path).current(verify=True).is_good
 
 

@@ -67,11 +67,6 @@ TAMPERINGS: dict[Callable[[Path], None], str] = {
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ReleaseStore:
-    return ReleaseStore(tmp_path / "releases")
-
-
-@pytest.fixture
 def before(store: ReleaseStore) -> Release:
     return published(store, "2026-11-19")
 
@@ -116,10 +111,17 @@ def test_an_unreadable_audit_is_a_sentence(store: ReleaseStore, live: Release) -
 
 
 def test_an_unreadable_pointer_is_a_sentence(store: ReleaseStore, live: Release) -> None:
-    """A pointer that somebody wrote by hand is no crash."""
+    """A pointer that somebody wrote by hand is no crash, and the way out that the sentence names is one."""
     store.pointer_path.write_text("2026-11-20\n")
-    with pytest.raises(ReleaseError, match=r"the pointer .* cannot be read"):
+    with pytest.raises(
+        ReleaseError, match=r"the pointer .* cannot be read.* move it away, then `daybreak releases publish"
+    ):
         store.current()
+    store.pointer_path.unlink()
+    store.publish(live.id, reason="the pointer was torn")
+    current = store.current()
+    assert current is not None
+    assert current.id == live.id
 
 
 def test_clean_up_works_beside_a_damaged_release(store: ReleaseStore, before: Release, live: Release) -> None:

@@ -14,6 +14,7 @@ SHELF = "query: user, sources: {popular: {quota: 10}}"
 MISTAKES = {
     f"front: {{{SHELF}, colour: red}}": "front.colour: Extra inputs are not permitted",
     "front: {query: user, sources: {horoscope: {}}}": "front.sources.horoscope.*'popular', 'trending'",
+    "front: {query: item, sources: {cooccurrence: {}}}": "front: .* must hold popular or trending",
     "front: {query: user, sources: {}}": "front.sources: .* at least 1 item",
     "front: {sources: {popular: {}}}": "front.query: Field required",
     f"front: {{{SHELF}, length: 5, gates: {{min_length: 6}}}}": "gates.min_length 6 is more than length 5",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from daybreak.errors import InputError
@@ -45,13 +47,23 @@ def refused(tmp_path, content: str | bytes, mapping: str = EVENTS_MAPPING, name:
         (HEADER + GOOD + "1763640000,u1,i1,view\n", r"row 2: .*found '1763640000'; correct it or 'timestamp'"),
         (HEADER + GOOD + ",u1,i1,view\n", r"row 2: events.event_ts has no value.*--skip-unplaceable"),
         (HEADER + GOOD + '"2026-11-20,u1,i1,view\n', r"events\.csv, row 2"),
+        ("x" * 200_000, r"events\.csv does not begin with a header"),
         (gzip.compress((HEADER + GOOD * 1000).encode())[:-20], r"events\.csv is a broken gzip file"),
         (b"PK\x03\x04rest", r"events\.csv is a zip archive: unpack it"),
         (b"PAR1not really", r"events\.csv cannot be read as Parquet"),
-        ('{"when": "2026-11-20"\n', r"events\.csv, row 1: expected a JSON object"),
+        (
+            '{"when": "2026-11-20"\n',
+            r"events\.csv, row 1: expected one JSON object a line, .*; write each row on its own",
+        ),
+        ('[\n{"when": "2026-11-20"}]', r"events\.csv, row 1: expected one JSON object a line, found '\[\\n'"),
+        ('{"who": ' + "[" * 100_000, r"events\.csv, row 1: expected one JSON object a line"),
+        (
+            '{"when": "2026-11-20", "who": 1}\n{"when": "2026-11-20", "who": "\\udc00"}',
+            r"events\.csv, row 2: column 'who' holds half of a surrogate pair",
+        ),
         (
             '{"when": "2026-11-20", "who": 1, "did": 1}\n[1]\n',
-            r"events\.csv, row 2: expected a JSON object, found '\[1",
+            r"events\.csv, row 2: expected one JSON object a line, found '\[1",
         ),
         ('{"when": "2026-11-20", "who": 1, "did": 1}\n', r"no column 'what'; its columns are 'when', 'who', 'did'"),
     ],
@@ -64,7 +76,7 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path, content, says):
 @pytest.mark.parametrize(
     ("mapping", "says"),
     [
-        ("events: [", r"mapping\.yaml is not YAML"),
+        ("events: [", r"mapping\.yaml cannot be read as YAML"),
         ("- events", r"must hold sections such as 'events:'"),
         ("{}", r"names no dataset; write a section for at least one of events, users, items, edges"),
         (EVENTS_MAPPING.replace("events.*", "clicks*"), r"events\.path 'clicks\*' .* matches no file in"),
@@ -72,12 +84,37 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path, content, says):
         (EVENTS_MAPPING.replace("columns:", "where: {did: buy}\n  columns:"), r"no row is left .*'where'"),
         (EVENTS_MAPPING.replace("columns:", "where: {stars: '5'}\n  columns:"), r"no column 'stars'"),
         (EVENTS_MAPPING.replace("columns:", "format: parquet\n  columns:"), r"cannot be read as Parquet"),
+        (EVENTS_MAPPING.replace('"events.*"', '""'), r"events\.path '' .* is no glob of files .*clicks/\*\.csv"),
+        (EVENTS_MAPPING.replace("events.*", "**x"), r"events\.path '\*\*x' .* is no glob of files"),
+        (EVENTS_MAPPING + "    item_id: did\n", r"cannot be read as YAML: 'item_id' stands there twice .*line 5"),
+        (
+            EVENTS_MAPPING.replace("columns:", "header: [when, who, what, did, who]\n  columns:"),
+            r"events\.csv has two columns named 'who'",
+        ),
         ("users: {path: 'e*', columns: {user_id: who}}", r"users have no updated_ts .*: map users\.updated_ts"),
     ],
 )
 def test_a_mapping_that_cannot_be_used_is_refused(tmp_path, mapping, says):
     """The sentence names the mapping or its key, and what to do."""
     assert re.search(says, refused(tmp_path, HEADER + GOOD, mapping))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "says"),
+    [
+        ("who", pa.array([b"\xff"]), r"column 'who' of type binary cannot be read as text .*; write it as"),
+        ("what", pa.array(["a"]), r"events\.parquet has two columns named 'what'"),
+    ],
+)
+def test_a_parquet_file_that_cannot_be_used_is_refused(tmp_path, column, values, says):
+    """Bytes that are no text, and a name that two columns have."""
+    columns = {name: pa.array(["2026-11-20"]) for name in ("when", "who", "what", "did")}
+    pairs = [*((name, array) for name, array in columns.items() if name != "who"), ("who", columns["who"])]
+    pairs = [*pairs[:3], (column, values), *([("who", columns["who"])] if column != "who" else [])]
+    table = pa.Table.from_arrays([array for _, array in pairs], names=[name for name, _ in pairs])
+    written = pa.BufferOutputStream()
+    pq.write_table(table, written)
+    assert re.search(says, refused(tmp_path, written.getvalue().to_pybytes(), name="events.parquet"))
 
 
 def test_rows_without_a_day_can_be_left_out_and_are_counted(tmp_path):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import math
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daybreak.datasets import DELIVERED
 from daybreak.errors import InputError
+from daybreak.importing.csv_rows import STAND_IN, SeparatorStream
 from daybreak.importing.importer import ImportOptions, import_data
 from daybreak.importing.mapping import MAPPING
 from tests.importing.sources import EVENTS_MAPPING, imported_by, landed, write
@@ -33,20 +38,31 @@ events:
   path: "*.csv"
   seperator: ","
   encoding: klingon
+  separator: '"'
   columns:
     event_ts: {column: when, timestamp: epoch}
     user_id: {column: who, value: x}
     ratng: stars
     item_id: what
+    session_id: {column: visit, timestamp: iso}
 orders: {}
 users:
-  columns: {user_id: {column: who, prefiks: u}}
+  encoding: hex
+  columns:
+    user_id: {column: who, prefiks: u}
+    updated_ts: {column: since, timestamp: "%Q"}
+    signup_ts: {column: since, scale: 1000}
 """
     with pytest.raises(InputError) as raised:
         imported_by(mapping, tmp_path / "data", tmp_path / "landing")
     for problem in (
         "there is no key 'seperator'",
         "no encoding 'klingon'",
+        "no encoding 'hex'",
+        "events.separator: must not hold quotes or line ends",
+        "events.columns.session_id: 'timestamp' does nothing to a string: leave it out",
+        "or a strptime format such as %d/%m/%Y, not '%Q'",
+        "users.columns.signup_ts: 'scale' does nothing to a timestamp: leave it out",
         "must be iso, epoch_s",
         "either 'column' or 'value'",
         "no target column 'ratng', there are event_id, event_ts",
@@ -113,6 +129,34 @@ def test_the_usual_separators_are_found(tmp_path, separator):
     assert len(landed(tmp_path / "landing", "events")["2026-11-20"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("separator", "written", "encoding"), [("\\t", "\t", "utf-8"), ("§", "§", "latin-1"), ("~|~", "~|~", "utf-8")]
+)
+def test_other_separators_are_named(tmp_path, separator, written, encoding):
+    """A tab as people write it, a character outside of ASCII, and three at once."""
+    write(tmp_path / "data" / "events.csv", (HEADER + "2026-11-20,u1,i1,view\n").replace(",", written), encoding)
+    mapping = EVENTS_MAPPING.replace("columns:", f"separator: {separator}\n  encoding: {encoding}\n  columns:")
+    imported_by(mapping, tmp_path / "data", tmp_path / "landing")
+    assert len(landed(tmp_path / "landing", "events")["2026-11-20"]) == 1
+
+
+@given(st.text("~|ab", max_size=60), st.sampled_from(["~|~", "~~", "~|"]), st.integers(3, 9))
+def test_a_separator_is_found_wherever_a_file_is_cut(text, separator, size):
+    """Reading a few bytes at a time gives what replacing in the whole text gives."""
+    stream = SeparatorStream(io.BytesIO(text.encode()), separator.encode())
+    read = b"".join(iter(lambda: stream.read(size), b""))
+    assert read.decode() == text.replace(separator, STAND_IN)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_any_line_end_will_do(tmp_path, line_end):
+    """Those of Unix, of Windows and of old Macs."""
+    text = (HEADER + "2026-11-20,u1,i1,view\n2026-11-20,u2,i1,view\n").replace("\n", line_end)
+    write(tmp_path / "data" / "events.csv", text)
+    imported_by(EVENTS_MAPPING, tmp_path / "data", tmp_path / "landing")
+    assert len(landed(tmp_path / "landing", "events")["2026-11-20"]) == 2
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 @pytest.mark.parametrize("name", ["events.csv", "events.csv.gz"])
 def test_encodings_are_found(tmp_path, encoding, name):
@@ -150,6 +194,25 @@ def test_whole_floats_of_parquet_are_ids_without_exponent(tmp_path):
     imported_by(mapping, tmp_path / "data", tmp_path / "landing")
     rows = landed(tmp_path / "landing", "events")["2025-11-20"]
     assert [(row.get("user_id"), row["item_id"]) for row in rows] == [("12345678901", "7"), (None, "7.5")]
+
+
+def test_nan_of_parquet_is_null(tmp_path):
+    """Tools without a null for floats write NaN, and nobody is called nan; floats of 16 bits are floats."""
+    (tmp_path / "data").mkdir()
+    columns = {"when": ["2026-11-20"] * 2, "who": pa.array([7.0, math.nan], pa.float16()), "what": ["i"] * 2}
+    pq.write_table(pa.table({**columns, "did": ["view"] * 2}), tmp_path / "data" / "events.parquet")
+    imported_by(EVENTS_MAPPING, tmp_path / "data", tmp_path / "landing")
+    assert [row.get("user_id") for row in landed(tmp_path / "landing", "events")["2026-11-20"]] == ["7", None]
+
+
+def test_numbers_within_json_stay_numbers(tmp_path):
+    """A list or an object goes on as JSON, with its numbers as they were written."""
+    write(
+        tmp_path / "data" / "events.1", '{"when": "2026-11-20", "who": 7, "what": [1, 2.50, {"a": "1"}], "did": "x"}\n'
+    )
+    imported_by(EVENTS_MAPPING, tmp_path / "data", tmp_path / "landing")
+    row = landed(tmp_path / "landing", "events")["2026-11-20"][0]
+    assert (row["user_id"], row["item_id"]) == ("7", '[1, 2.50, {"a": "1"}]')
 
 
 def test_the_example_of_the_documentation_works(tmp_path):

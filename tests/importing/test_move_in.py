@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daybreak.errors import InputError
+from daybreak.importing.move_in import staging_folder
 from tests.importing.sources import EVENTS_MAPPING, imported_by, tree, write
 
 DAYS = [f"2026-11-{day:02d}" for day in range(10, 16)]
@@ -108,3 +109,22 @@ def test_an_import_that_was_killed_is_undone_by_the_next(tmp_path, renames):
         imported_by(EVENTS_MAPPING, source(tmp_path / "c", "i3", DAYS[1:]), landing)
     assert tree(landing) == before
     assert not list(tmp_path.glob(".landing-import-*/"))
+
+
+def test_a_dead_import_into_a_landing_next_door_is_left_alone(tmp_path):
+    """Two landings in one folder: an import into one neither undoes nor removes what was begun for the other."""
+    with staging_folder(tmp_path / "other") as dead:
+        pass
+    begun = write(dead / "new" / "events" / "ds=2026-11-10" / "part", "{}")
+    write(dead / "moves.json", '["events/ds=2026-11-10", "events/ds=2026-11-11"]')
+    imported_by(EVENTS_MAPPING, source(tmp_path / "a", "i1"), tmp_path / "landing")
+    assert begun.exists()
+
+
+def test_later_days_in_the_landing_are_told(tmp_path):
+    """Who imports old data beside newer is told that a night without --ds is another's."""
+    imported_by(EVENTS_MAPPING, source(tmp_path / "a", "i1", DAYS[3:]), tmp_path / "landing")
+    earlier = imported_by(EVENTS_MAPPING, source(tmp_path / "b", "i1", DAYS[:3]), tmp_path / "landing")
+    assert f"later days of events, up to {DAYS[-1]}" in earlier.notes[0]
+    again = imported_by(EVENTS_MAPPING, source(tmp_path / "a", "i1", DAYS[3:]), tmp_path / "landing")
+    assert again.notes == ()

@@ -42,24 +42,26 @@ def io_of(step: str, settings: Settings, ds: str = NIGHT) -> StepIO:
     return StepIO(step_named(step), ds, settings, lake, lake.begin(step, ds))
 
 
+def users_of(world: TinyWorld, group: int) -> list[str]:
+    return [world.user(group, number) for number in range(world.users)]
+
+
+def items_of(world: TinyWorld, group: int) -> list[str]:
+    return [world.item(group, number) for number in range(world.items)]
+
+
+def all_items(world: TinyWorld) -> list[str]:
+    return [item for group in range(world.groups) for item in items_of(world, group)]
+
+
 def put_tiny_night(lake: Lake, world: TinyWorld | None = None) -> TinyWorld:
     """The tiny world as landed, with candidates as counting would order them: an item's neighbours are its group."""
     world = world or TinyWorld()
     first = day(0)
-    users = [world.user(g, n) for g in range(world.groups) for n in range(world.users)]
-    items = [world.item(g, n) for g in range(world.groups) for n in range(world.items)]
-    put(
-        lake, USERS, first, [{"user_id": u, "updated_ts": f"{first}T00:00:00+00:00", "status": "active"} for u in users]
-    )
-    put(
-        lake,
-        ITEMS,
-        first,
-        [
-            {"item_id": i, "updated_ts": f"{first}T00:00:00+00:00", "title": f"Item {i}", "status": "active"}
-            for i in items
-        ],
-    )
+    state = {"updated_ts": f"{first}T00:00:00Z", "status": "active"}
+    users = [user for group in range(world.groups) for user in users_of(world, group)]
+    put(lake, USERS, first, [{"user_id": user, **state} for user in users])
+    put(lake, ITEMS, first, [{"item_id": item, "title": f"Item {item}", **state} for item in all_items(world)])
     for number in range(world.days):
         put(lake, EVENTS, day(number), world.events(number))
     put_candidates(lake, world)
@@ -68,15 +70,14 @@ def put_tiny_night(lake: Lake, world: TinyWorld | None = None) -> TinyWorld:
 
 def put_candidates(lake: Lake, world: TinyWorld, ds: str = NIGHT) -> None:
     """Candidates of a night: everything is popular and trends a little, neighbours are the own group."""
-    items = [world.item(g, n) for g in range(world.groups) for n in range(world.items)]
-    liked = [{"item_id": item, "score": 1.0 + number / 100, "events": 5} for number, item in enumerate(items)]
+    liked = [{"item_id": i, "score": 1.0 + n / 100, "events": 5} for n, i in enumerate(all_items(world))]
     put(lake, POPULARITY, ds, liked)
     put(lake, TRENDING, ds, liked)
     near = [
-        {"item_id": world.item(g, n), "neighbour_id": world.item(g, m), "score": 1 / (1 + abs(n - m)), "users": 3}
-        for g in range(world.groups)
-        for n in range(world.items)
-        for m in range(world.items)
+        {"item_id": item, "neighbour_id": other, "score": 1 / (1 + abs(n - m)), "users": 3}
+        for group in range(world.groups)
+        for n, item in enumerate(items_of(world, group))
+        for m, other in enumerate(items_of(world, group))
         if n != m
     ]
     put(lake, COOCCURRENCE, ds, near)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving_export.blend import RANK_OFFSET, Neighbours, Ranking, blend, rank_everywhere, rank_neighbours
+from serving_export.facts import NO_PAIRS, Pairs
 
 ITEMS = 7
 QUERIES = 5
@@ -62,15 +63,12 @@ def test_neighbours_of_what_a_query_holds_are_summed_by_weight(held, near, banne
         np.array([float(near[pair]) for pair in pairs]),
         ITEMS,
     )
-    found = rank_neighbours(
+    weighed = Pairs(
         numbers(q for q, _ in held_pairs),
         numbers(i for _, i in held_pairs),
         np.array([float(held[pair]) for pair in held_pairs]),
-        neighbours,
-        ITEMS,
-        numbers(sorted(banned)),
-        quota,
     )
+    found = rank_neighbours(weighed, neighbours, ITEMS, numbers(sorted(banned)), quota)
     scores: dict[int, dict[int, float]] = {}
     for (query, item), weight in held.items():
         for (left, right), similarity in near.items():
@@ -128,7 +126,7 @@ def test_nothing_gives_nothing():
     none, no_scores = numbers([]), np.zeros(0)
     nobody = rank_everywhere(none, numbers([1, 2]), ITEMS, none, 3)
     nothing = rank_everywhere(numbers([0, 1]), none, ITEMS, none, 3)
-    no_history = rank_neighbours(none, none, no_scores, Neighbours.of(none, none, no_scores, ITEMS), ITEMS, none, 3)
+    no_history = rank_neighbours(NO_PAIRS, Neighbours.of(none, none, no_scores, ITEMS), ITEMS, none, 3)
     for ranking in (nobody, nothing, no_history):
         assert lists_of(ranking) == {}
     assert len(blend([nobody, nothing, no_history], [1.0, 1.0, 1.0], ITEMS, 5).queries) == 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daybreak.datasets import EVENTS, ITEMS, USERS
-from serving_export.facts import Facts, gather
+from serving_export.facts import Facts, Pairs, gather
 from tests.serving_export.nights import NIGHT, io_of, put
 from tests.tiny import day, event
 
 
-def facts_of(settings, ds: str = NIGHT, history_days: int = 30) -> Facts:
-    return gather(io_of("serving_export.lists", settings, ds), history_days)
+def facts_of(settings, ds: str = NIGHT) -> Facts:
+    return gather(io_of("serving_export.lists", settings, ds))
 
 
 def names(facts: Facts, which: str) -> set[str]:
@@ -68,10 +70,23 @@ def test_what_is_owned_lasts_and_what_is_wanted_fades(settings, lake):
     put(lake, EVENTS, day(0), [event(1, day(0), "u1", "old", "purchase"), event(2, day(0), "u1", "seen", "impression")])
     put(lake, EVENTS, day(14), [event(3, day(14), "u1", "rated", "rating"), event(4, day(14), "u1", "old")])
     put(lake, EVENTS, day(28), [event(5, day(28), "u1", "old"), event(6, day(28), "u1", "old", "cart")])
-    facts = facts_of(settings, day(28), history_days=20)
+    facts = facts_of(settings, day(28))
     assert facts.items.of(facts.owned.items).to_pylist() == ["old", "rated"]
-    assert facts.items.of(facts.wanted.items).to_pylist() == ["old", "rated"]
-    np.testing.assert_allclose(facts.wanted.weights, [1 + 3 + 0.5, 1.5])
+    for history_days, old, rated in ((15, 1 + 3 + 0.5, 1.5), (29, 1 + 3 + 0.5 + 5 / 4, 1.5)):
+        wanted = facts.wanted(history_days)
+        assert facts.items.of(wanted.items).to_pylist() == ["old", "rated"]
+        np.testing.assert_allclose(wanted.weights, [old, rated])
+    assert facts.items.of(facts.wanted(14).items).to_pylist() == ["old"]
+
+
+@given(pairs=st.frozensets(st.tuples(st.integers(0, 9), st.integers(0, 4))), chosen=st.frozensets(st.integers(0, 9)))
+def test_the_pairs_of_some_queries_are_theirs_alone(pairs, chosen):
+    """Whatever block of queries is worked on, it is given what it holds, in order, and nothing of its neighbours."""
+    rows = sorted(pairs)
+    queries, items = (np.array([row[n] for row in rows], np.int64) for n in (0, 1))
+    found = Pairs(queries, items, queries * 0.5).of(np.array(sorted(chosen), np.int64))
+    expected = [(query, item, query * 0.5) for query, item in rows if query in chosen]
+    assert list(zip(found.queries.tolist(), found.items.tolist(), found.weights.tolist(), strict=True)) == expected
 
 
 def test_a_night_sees_nothing_of_later_days(settings, lake):
@@ -85,4 +100,4 @@ def test_a_night_sees_nothing_of_later_days(settings, lake):
 def test_an_empty_world_has_no_facts(settings):
     """Nothing landed gives no users, no items and no pairs, and no error."""
     facts = facts_of(settings)
-    assert [len(facts.users), len(facts.items), len(facts.owned.users), len(facts.wanted.users)] == [0, 0, 0, 0]
+    assert [len(facts.users), len(facts.items), len(facts.owned.items), len(facts.wanted(30).items)] == [0, 0, 0, 0]

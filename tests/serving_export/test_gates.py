@@ -114,10 +114,21 @@ def test_what_was_retired_after_the_lists_were_made_is_refused(settings, lake, n
         judge_night(settings)
 
 
+def test_every_repeat_in_a_list_is_counted(settings, night):
+    """A candidate that stands in one list three times is three wrong rows; in another list it is none."""
+    surface = load_surfaces(settings.surfaces)["for_you"]
+    first = candidate(night, USER, 0)
+    rows = changed(changed(night, USER, 1, candidate_id=first), USER, 2, candidate_id=first)
+    lists = pa.Table.from_pylist([row for row in rows if row["surface"] == "for_you"], schema=full_schema(LISTS))
+    found = {v.gate: v for v in judge(surface, lists, gather(io_of("serving_export.gates", settings)))}
+    assert found["duplicates"].value == 3
+    assert found["duplicates"].detail == ", ".join([f"{USER} → {first}"] * 3)
+
+
 def test_bounds_are_those_of_the_surface(settings, night):
     """The share that may be missing is exactly the one declared."""
     surface = load_surfaces(settings.surfaces)["for_you"]
-    facts = gather(io_of("serving_export.gates", settings), surface.history_days)
+    facts = gather(io_of("serving_export.gates", settings))
     rows = [row for row in without(night, mine(night, USER)) if row["surface"] == "for_you"]
     lists = pa.Table.from_pylist(rows, schema=full_schema(LISTS))
     missing = 1 / len(facts.active_users)

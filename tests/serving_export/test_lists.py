@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from daybreak.datasets import ITEMS, LISTS, USERS
+from daybreak.contracts import Dataset
+from daybreak.datasets import EVENTS, ITEMS, LISTS, USERS
 from daybreak.errors import InputError, SettingsError
 from daybreak.lake import Window
 from daybreak.runner import run_steps
+from daybreak.step_io import StepIO
 from daybreak.steps import step_named
-from tests.serving_export.nights import NIGHT, put, put_tiny_night
+from tests.serving_export.nights import NIGHT, all_items, items_of, put, put_tiny_night, users_of
 from tests.tiny import TinyWorld, day
 
 LISTS_STEP = step_named("serving_export.lists")
@@ -44,30 +47,25 @@ def test_a_user_is_first_given_the_items_of_the_own_group(settings, lake):
     world = put_tiny_night(lake)
     lists = make_lists(settings, lake)
     for group in range(world.groups):
-        for number in range(world.users):
-            user = world.user(group, number)
+        for user in users_of(world, group):
             owned = bought(world, user)
             found = ids(lists["for_you", user])
-            of_group = {world.item(group, n) for n in range(world.items)} - owned
+            left = set(items_of(world, group)) - owned
             assert owned
-            assert set(found[: len(of_group)]) == of_group
-            assert not owned & set(found)
-            assert len(found) == len(set(found)) == world.groups * world.items - len(owned)
+            assert set(found[: len(left)]) == left
+            assert sorted(found) == sorted(set(all_items(world)) - owned)
 
 
 def test_an_item_is_beside_its_group_and_never_beside_itself(settings, lake):
     """The nearest neighbour is first, the own item is nowhere, and every item has a list."""
     world = put_tiny_night(lake)
     lists = make_lists(settings, lake)
-    for group in range(world.groups):
-        for number in range(world.items):
-            item = world.item(group, number)
+    for group in [items_of(world, number) for number in range(world.groups)]:
+        for item, before, after in zip(group, ["", *group], [*group[1:], ""], strict=False):
             found = ids(lists["similar_items", item])
-            others = {world.item(group, n) for n in range(world.items)} - {item}
-            nearest = {world.item(group, n) for n in (number - 1, number + 1) if 0 <= n < world.items}
             assert item not in found
-            assert set(found[: len(others)]) == others
-            assert found[0] in nearest
+            assert set(found[: len(group) - 1]) == set(group) - {item}
+            assert found[0] in (before, after)
             assert len(found) == 30
 
 
@@ -89,7 +87,7 @@ def test_the_fallback_is_what_everybody_wants(settings, lake):
     """Each surface has a list for nobody in particular: the most wanted first."""
     world = put_tiny_night(lake)
     lists = make_lists(settings, lake)
-    ranked = [world.item(g, n) for g in range(world.groups) for n in range(world.items)][::-1]
+    ranked = all_items(world)[::-1]
     assert ids(lists["for_you", ""]) == ranked
     assert ids(lists["similar_items", ""]) == ranked[:30]
 
@@ -124,3 +122,20 @@ def test_all_that_is_wrong_with_the_surfaces_is_told_at_once(settings, lake):
     assert "\n" not in told
     for problem in (str(settings.surfaces), "horoscope", "for_you.tempo", "wide.sources"):
         assert problem in told
+
+
+def test_tables_are_read_once_however_many_surfaces_there_are(settings, lake, monkeypatch):
+    """Also with surfaces of other histories: the lists and their gates go through the events of all days one time."""
+    put_tiny_night(lake)
+    with Path(settings.surfaces).open("a") as file:
+        file.write("\nlately: {query: user, history_days: 2, sources: {cooccurrence: {}, popular: {}}}\n")
+    read, reads = StepIO.read, Counter()
+
+    def counted(io: StepIO, dataset: Dataset, **window):
+        reads[io.attempt.work, dataset.name] += 1
+        return read(io, dataset, **window)
+
+    monkeypatch.setattr(StepIO, "read", counted)
+    run_steps([LISTS_STEP, step_named("serving_export.gates")], NIGHT, settings)
+    assert reads["serving_export.lists", EVENTS.name] == reads["serving_export.gates", EVENTS.name] == 1
+    assert set(reads.values()) == {1}

@@ -55,6 +55,21 @@ def test_what_is_live_is_what_the_table_holds(settings, lake, store):
     assert snapshot.item("i0-0")["title"] == "Item i0-0"
 
 
+def test_only_lists_beside_items_leave_out_what_is_asked_for(settings, lake, store):
+    """The release says of each surface whether its fallback may hold the query: as the rule `own` says, for items."""
+    put_tiny_night(lake)
+    with Path(settings.surfaces).open("a") as file:
+        file.write("\nself_too: {query: item, sources: {popular: {}}, rules: {own: false}}\n")
+    run_night(settings)
+    snapshot = Snapshot(store.current())
+    surfaces = ("for_you", "similar_items", "self_too")
+    held = {name: {entry["id"] for entry in snapshot.entries(name, "") or []} for name in surfaces}
+    asked = next(iter(set.intersection(*held.values())))
+    assert {name for name in surfaces if asked not in {e["id"] for e in snapshot.fallback(name, asked)}} == {
+        "similar_items"
+    }
+
+
 def test_a_night_built_again_is_the_same_release(settings, lake, store):
     """A second run, and one after a later day has landed and gone live, give the same id and the same bytes; the
     pointer does not go back to the older day."""
@@ -103,9 +118,9 @@ def test_the_audit_catches_a_snapshot_that_differs_from_the_table(settings, lake
     put_tiny_night(lake)
     right = publish.write_lists
 
-    def wrong(path, lists, items):
+    def wrong(path, lists, items, without_own):
         spoilt = [(s, q, entries[::-1] if q == "i0-0" and damage == "swapped" else entries) for s, q, entries in lists]
-        return right(path, spoilt[:-1] if damage == "lost" else spoilt, items)
+        return right(path, spoilt[:-1] if damage == "lost" else spoilt, items, without_own)
 
     monkeypatch.setattr(publish, "write_lists", wrong)
     with pytest.raises(GateError, match=r"failed its audit: lists .*stays live"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
@@ -93,6 +95,21 @@ def test_a_null_where_none_may_be_is_found():
     assert ("event_ts", "expect_column_values_to_not_be_null") in {
         (row["column"], row["expectation"]) for row in results if not row["passed"]
     }
+
+
+def test_an_expectation_that_could_not_be_judged_says_why():
+    """A column that is not there fails what asks for it with the engine's reason, not as rows that are wrong."""
+    good = {**clean(0), "event_ts": datetime(2026, 11, 6, 12, tzinfo=UTC), "ds": TODAY, "landed_ds": TODAY}
+    rows = pa.Table.from_pylist([good], schema=full_schema(EVENTS)).drop_columns(["price"])
+    failed = {row["expectation"]: row for row in audit(EVENTS, rows, [TODAY]) if not row["passed"]}
+    assert set(failed) == {"expect_column_values_to_be_between", "expect_table_columns_to_match_set"}
+    judged = failed["expect_column_values_to_be_between"]
+    assert judged["detail"].startswith(
+        "price column values to be between {'min_value': 0.0, 'max_value': 1000000000.0}: "
+    )
+    assert '"price" in BatchData does not exist' in judged["detail"]
+    assert "\n" not in judged["detail"]
+    assert failed["expect_table_columns_to_match_set"]["detail"].startswith("table columns to match set ")
 
 
 def test_a_day_without_a_row_of_its_own_is_not_fresh(settings, lake):

@@ -7,22 +7,13 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from daybreak.datasets import DATASETS
+from daybreak.datasets import ITEMS, LISTS
 from daybreak.lake.schemas import full_schema
-from validation.report.catalogue import COLUMNS, Catalogue, catalogue
+from validation.report.catalogue import Catalogue, catalogue
 from validation.report.samples import EVENTS_SHOWN, choose, last_done, samples
 from validation.report.shelves import shelf
 
 DS = "2026-11-20"
-LISTS = pa.schema(
-    [
-        ("query_id", pa.string()),
-        ("rank", pa.int32()),
-        ("candidate_id", pa.string()),
-        ("score", pa.float64()),
-        ("source", pa.string()),
-    ]
-)
 NO_ITEMS = pa.table({name: pa.array([], pa.string()) for name in ("item_id", "title", "category")})
 
 
@@ -33,6 +24,11 @@ def _list(query: str, candidates: str, source: str = "popular") -> list[dict[str
     ]
 
 
+def _lists(*lists: list[dict[str, object]]) -> pa.Table:
+    rows = [{"surface": "s", "ds": DS, **row} for part in lists for row in part]
+    return pa.Table.from_pylist(rows, schema=full_schema(LISTS))
+
+
 def _shelf_items(ids: str) -> Catalogue:
     categories = ["vowels" if item in "aeiou" else "others" for item in ids]
     items = pa.table({"item_id": list(ids), "title": [item.upper() for item in ids], "category": categories})
@@ -41,9 +37,9 @@ def _shelf_items(ids: str) -> Catalogue:
 
 def test_a_shelf_is_measured_without_its_fallback() -> None:
     """Lengths, sources, coverage, popular items and categories are those of the queries' own lists."""
-    rows = [*_list("q1", "abc"), *_list("q2", "ab", "trending"), *_list("", "xyz")]
+    lists = _lists(_list("q1", "abc"), _list("q2", "ab", "trending"), _list("", "xyz"))
     popularity = pa.table({"item_id": list("abz"), "score": [1.0, 9.0, 2.0], "events": [1, 2, 1]})
-    found = shelf("s", pa.Table.from_pylist(rows, schema=LISTS), _shelf_items("abcxyz"), popularity)
+    found = shelf("s", lists, _shelf_items("abcxyz"), popularity)
     assert (found.lists, found.entries, found.fallback) == (2, 5, 3)
     assert found.lengths == {2: 1, 3: 1}
     assert found.sources == {"popular": 0.6, "trending": 0.4}
@@ -58,12 +54,7 @@ def test_a_shelf_with_nothing_to_compare_with_is_measured_all_the_same() -> None
     nothing = pa.table(
         {"item_id": pa.array([], pa.string()), "score": pa.array([], pa.float64()), "events": pa.array([], pa.int64())}
     )
-    found = shelf(
-        "s",
-        pa.Table.from_pylist(_list("", "ab"), schema=LISTS),
-        Catalogue(NO_ITEMS, pa.array([], pa.string())),
-        nothing,
-    )
+    found = shelf("s", _lists(_list("", "ab")), Catalogue(NO_ITEMS, pa.array([], pa.string())), nothing)
     assert (found.lists, found.fallback, found.coverage, found.popular_share) == (0, 2, None, None)
     assert found.categories == ()
     assert found.scores.counts == ()
@@ -74,26 +65,25 @@ def test_every_category_is_compared_the_most_wanted_first() -> None:
     ids = ["a", "b", "c"]
     items = pa.table({"item_id": ids, "title": ids, "category": ["tea", "rare", None]})
     popularity = pa.table({"item_id": ["a", "b"], "score": [1.0, 1.0], "events": [3, 1]})
-    lists = pa.Table.from_pylist(_list("q", "ac"), schema=LISTS)
-    shares = shelf("s", lists, Catalogue(items, items["item_id"].combine_chunks()), popularity).categories
+    shares = shelf(
+        "s", _lists(_list("q", "ac")), Catalogue(items, items["item_id"].combine_chunks()), popularity
+    ).categories
     assert [(share.category, share.lists, share.events) for share in shares] == [
         ("tea", 0.5, 0.75), ("rare", 0.0, 0.25), ("no category", 0.5, 0.0),
     ]  # fmt: skip
 
 
-def test_the_newest_state_of_an_item_counts_and_decides_whether_it_is_shown() -> None:
-    """An item that was renamed, emptied of its category or retired is as it is now, also where now is null."""
-    old, new, later = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 9, 25))
-    base = {"launched_ts": None, "retired_ts": None, "status": "active", "ds": "2026-11-09"}
+def test_an_item_is_shown_as_its_state_says() -> None:
+    """What was retired by then, is launched later or was switched off has a title and no place in the coverage."""
+    then, later = datetime(2026, 11, 9, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)
+    base = {"updated_ts": then, "category": "tea", "status": "active", "ds": "2026-11-09"}
     rows = [
-        {**base, "item_id": "a", "updated_ts": old, "title": "Old", "category": "tea"},
-        {**base, "item_id": "a", "updated_ts": new, "title": "New", "category": None},
-        {**base, "item_id": "b", "updated_ts": old, "title": "Gone", "category": "tea", "retired_ts": new},
-        {**base, "item_id": "c", "updated_ts": old, "title": "Soon", "category": "tea", "launched_ts": later},
-        {**base, "item_id": "d", "updated_ts": old, "title": "Off", "category": "tea", "status": "deactivated"},
+        {**base, "item_id": "a", "title": "New", "category": None},
+        {**base, "item_id": "b", "title": "Gone", "retired_ts": then},
+        {**base, "item_id": "c", "title": "Soon", "launched_ts": later},
+        {**base, "item_id": "d", "title": "Off", "status": "deactivated"},
     ]
-    schema = pa.schema([full_schema(DATASETS["raw/items"]).field(name) for name in COLUMNS])
-    found = catalogue(pa.Table.from_pylist(rows, schema=schema), pa.chunked_array([[]], pa.string()), DS)
+    found = catalogue(pa.Table.from_pylist(rows, schema=full_schema(ITEMS)), pa.chunked_array([[]], pa.string()), DS)
     assert found.shown.to_pylist() == ["a"]
     named = found.named(pa.array(["a", "d", "nobody"]))
     assert {key: (item.title, item.category) for key, item in named.items()} == {
@@ -103,8 +93,8 @@ def test_the_newest_state_of_an_item_counts_and_decides_whether_it_is_shown() ->
 
 def test_samples_are_drawn_by_the_seed_alone() -> None:
     """The same seed draws the same queries in any order of rows, never the fallback, and no more than there are."""
-    rows = [row for query in ("q3", "q1", "", "q2", "q4") for row in _list(query, "ab")]
-    forth, back = pa.Table.from_pylist(rows, schema=LISTS), pa.Table.from_pylist(rows[::-1], schema=LISTS)
+    lists = [_list(query, "ab") for query in ("q3", "q1", "", "q2", "q4")]
+    forth, back = _lists(*lists), _lists(*lists[::-1])
     assert choose(forth, 2, 7) == choose(back, 2, 7)
     assert choose(forth, 9, 7) == ["q1", "q2", "q3", "q4"]
     assert choose(forth.slice(0, 0), 3, 7) == []
@@ -137,7 +127,7 @@ def test_days_are_read_until_enough_is_known_of_everyone() -> None:
 
 def test_a_sample_shows_the_head_of_its_list_with_titles() -> None:
     """Ten places in order, each with its title where the catalogue knows it and none where it does not."""
-    lists = pa.Table.from_pylist([*_list("q", "abcdefghijklm")[::-1], *_list("r", "z")], schema=LISTS)
+    lists = _lists(_list("q", "abcdefghijklm")[::-1], _list("r", "z"))
     (sample,) = samples(["q"], lists, _shelf_items("abc"), {"q": ("DE",)}, None)
     assert [entry.place for entry in sample.entries] == list(range(1, 11))
     assert [entry.item.title if entry.item else entry.item_id for entry in sample.entries][:5] == [

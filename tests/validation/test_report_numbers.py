@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daybreak.datasets import DELIVERED
+from daybreak.datasets import DELIVERED, QUARANTINE
+from daybreak.lake.schemas import full_schema
 from daybreak.lineage import RunRecord
+from tests.daybreak.records import record
 from validation.report import checks, landing
 from validation.report.refusals import EXAMPLES, ROW_CHARACTERS, meaning, refusals
 from validation.report.runs import latest_of_each_step, time_line
 
 DS = "2026-11-20"
-QUARANTINE = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("rules", pa.string()),
-        ("file", pa.string()),
-        ("line", pa.int64()),
-        ("row", pa.string()),
-    ]
-)
+ROW = {"dataset": "raw/events", "rules": "row.json", "file": "/srv/landing/events/ds=1/p.jsonl", "line": 3, "ds": DS}
+
+
+def _refused(rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist([{**ROW, **row} for row in rows], schema=full_schema(QUARANTINE))
 
 
 def _deliveries(*rows: tuple[str, str, int, int, int, int]) -> pa.Table:
@@ -32,11 +31,8 @@ def _deliveries(*rows: tuple[str, str, int, int, int, int]) -> pa.Table:
     return pa.Table.from_pylist([{**dict(zip(names, row, strict=True)), "files": 1, "late": 0} for row in rows])
 
 
-def _run(step: str, started_at: str, seconds: float, status: str = "done", attempt: int = 1) -> RunRecord:
-    return RunRecord(
-        step=step, ds=DS, attempt=attempt, status=status, started_at=started_at, seconds=seconds, peak_memory_mb=1.0,
-        spark_start_seconds=0.0, code_version="c", config_hash="h", config={},
-    )  # fmt: skip
+def _run(step: str, time: str, seconds: float, status: str = "done", attempt: int = 1) -> RunRecord:
+    return record(step, DS, attempt, status, started_at=f"2026-11-21T{time}Z", seconds=seconds)
 
 
 def test_an_account_that_lost_a_row_says_so() -> None:
@@ -92,9 +88,8 @@ def test_a_day_without_delivery_has_no_refused_share() -> None:
 )
 def test_every_broken_rule_is_counted_with_its_first_rows(rows: list[tuple[str, list[str], str]]) -> None:
     """Counts are those of the rows, and the examples are the first by file and line."""
-    table = pa.Table.from_pylist(
-        [{"dataset": d, "rules": " ".join(r), "file": f, "line": n, "row": f"{n}"} for n, (d, r, f) in enumerate(rows)],
-        schema=QUARANTINE,
+    table = _refused(
+        [{"dataset": d, "rules": " ".join(r), "file": f, "line": n, "row": f"{n}"} for n, (d, r, f) in enumerate(rows)]
     )
     found = refusals(table, {"raw/events": 100})
     assert {(r.dataset, r.rule): r.rows for r in found} == Counter((d, rule) for d, rules, _ in rows for rule in rules)
@@ -107,14 +102,7 @@ def test_every_broken_rule_is_counted_with_its_first_rows(rows: list[tuple[str, 
 
 def test_a_long_row_is_cut_and_a_file_is_named_without_its_machine() -> None:
     """An example fits on the page and tells the file as it lies in the landing folder."""
-    row = {
-        "dataset": "raw/events",
-        "rules": "row.json",
-        "file": "/srv/landing/events/ds=1/p.jsonl",
-        "line": 3,
-        "row": "x" * 9_000,
-    }
-    (refusal,) = refusals(pa.Table.from_pylist([row], schema=QUARANTINE), {})
+    (refusal,) = refusals(_refused([{"row": "x" * 9_000}]), {})
     (example,) = refusal.examples
     assert (example.file, example.line) == ("events/ds=1/p.jsonl", 3)
     assert example.row == "x" * ROW_CHARACTERS + "…"
@@ -164,9 +152,9 @@ def test_failed_expectations_are_listed_the_worst_first() -> None:
 def test_the_last_run_of_each_step_counts() -> None:
     """A step that failed and was repeated is done."""
     runs = [
-        _run("a", "2026-11-21T02:00:00Z", 1, "failed"),
-        _run("b", "2026-11-21T02:00:05Z", 1),
-        _run("a", "2026-11-21T02:00:09Z", 1),
+        _run("a", "02:00:00", 1, "failed"),
+        _run("b", "02:00:05", 1),
+        _run("a", "02:00:09", 1),
     ]
     assert [(run.step, run.status) for run in latest_of_each_step(runs)] == [("b", "done"), ("a", "done")]
 
@@ -174,6 +162,6 @@ def test_the_last_run_of_each_step_counts() -> None:
 @pytest.mark.parametrize(("second", "start", "is_packed"), [("02:00:10", 10.0, False), ("09:00:00", 4.0, True)])
 def test_bars_keep_their_time_unless_pauses_would_hide_them(second: str, start: float, is_packed: bool) -> None:
     """A run repeated hours later does not press the others into a line; the page says that pauses are left out."""
-    times = time_line([_run("a", "2026-11-21T02:00:00Z", 4), _run("a", f"2026-11-21T{second}Z", 6, attempt=2)])
+    times = time_line([_run("a", "02:00:00", 4), _run("a", second, 6, attempt=2)])
     assert [(bar.step, bar.start) for bar in times.bars] == [("a", 0.0), ("a #2", start)]
     assert times.is_packed is is_packed

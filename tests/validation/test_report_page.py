@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from daybreak.clock import days_before
-from daybreak.contracts import Dataset
 from daybreak.datasets import (
     AUDITS,
     DELIVERIES,
@@ -26,15 +23,17 @@ from daybreak.datasets import (
     USERS,
 )
 from daybreak.lake import Lake
-from daybreak.lake.schemas import full_schema
-from daybreak.lineage import LineageBook, RunRecord
+from daybreak.lineage import LineageBook
 from daybreak.releases import ReleaseStore
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
+from tests.daybreak.records import record
+from tests.serving_export.nights import put
+from tests.tiny import event
 
 DS = "2026-11-20"
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NOON = f"{DS}T12:00:00Z"
 EVIL = '<script>alert("owned")</script>'
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 
@@ -75,39 +74,28 @@ class Reader(HTMLParser):
             self.words.append(data)
 
 
-def _write(lake: Lake, dataset: Dataset, rows: list[dict[str, Any]], ds: str = DS) -> None:
-    partition = dict.fromkeys(dataset.partition, ds)
-    table = pa.Table.from_pylist([{**partition, **row} for row in rows], schema=full_schema(dataset))
-    lake.table(dataset).replace(table, lake.begin(f"make.{dataset.short_name}", ds))
-
-
 def _record(settings: Settings, step: str, second: int, status: str = "done", **more: Any) -> None:
-    LineageBook(settings.lineage).write(
-        RunRecord(
-            step=step, ds=DS, attempt=1, status=status, started_at=f"2026-11-21T02:00:{second:02d}Z", seconds=2.0,
-            peak_memory_mb=100.0, spark_start_seconds=0.5, code_version="c", config_hash="h", config={}, **more,
-        )
-    )  # fmt: skip
-
-
-def _event(number: int, user: str, item: str, kind: str = "view") -> dict[str, Any]:
-    return {"event_id": f"e{number}", "event_ts": NOON, "user_id": user, "item_id": item, "event_type": kind}
+    at = {"started_at": f"2026-11-21T02:00:{second:02d}Z", "seconds": 2.0, "spark_start_seconds": 0.5}
+    LineageBook(settings.lineage).write(record(step, DS, status=status, **at, **more))
 
 
 def _land(settings: Settings, lake: Lake, *, title: str = "Green tea") -> None:
     """What landing leaves: two users, three items, a few events, a late one, a refused row."""
     accounts = {"files": 1, "rows_in": 9, "accepted": 7, "quarantined": 1, "duplicates": 1, "late": 1}
-    _write(lake, EVENTS, [_event(n, f"u{n % 2}", f"i{n % 3}") for n in range(6)])
-    _write(
-        lake, USERS, [{"user_id": f"u{n}", "updated_ts": NOON, "country": "DE", "status": "active"} for n in range(2)]
+    put(lake, EVENTS, DS, [event(n, DS, f"u{n % 2}", f"i{n % 3}") for n in range(6)])
+    put(
+        lake,
+        USERS,
+        DS,
+        [{"user_id": f"u{n}", "updated_ts": NOON, "country": "DE", "status": "active"} for n in range(2)],
     )
-    _write(lake, ITEMS, [
+    put(lake, ITEMS, DS, [
         {"item_id": f"i{n}", "updated_ts": NOON, "title": f"{title} {n}", "category": "tea", "status": "active"}
         for n in range(3)
     ])  # fmt: skip
-    _write(lake, DELIVERIES, [{"dataset": "raw/events", **accounts}])
-    _write(lake, LANDINGS, [{"dataset": "raw/events", "event_day": days_before(DS, 1), "accepted": 1}])
-    _write(lake, QUARANTINE, [
+    put(lake, DELIVERIES, DS, [{"dataset": "raw/events", **accounts}])
+    put(lake, LANDINGS, DS, [{"dataset": "raw/events", "event_day": days_before(DS, 1), "accepted": 1}])
+    put(lake, QUARANTINE, DS, [
         {"dataset": "raw/events", "file": "/x/events/ds=1/part.jsonl", "line": 4, "rules": "row.json", "row": EVIL}
     ])  # fmt: skip
     _record(settings, "jobs.ingest", 1)
@@ -115,20 +103,20 @@ def _land(settings: Settings, lake: Lake, *, title: str = "Green tea") -> None:
 
 def _list(lake: Lake, *, passed: bool = True) -> None:
     """What the steps after landing leave, up to the gates."""
-    _write(lake, AUDITS, [
+    put(lake, AUDITS, DS, [
         {"dataset": "raw/events", "expectation": "e", "column": None, "severity": "stop", "passed": True, "checked": 7,
          "unexpected": 0, "detail": "fine"}
     ])  # fmt: skip
-    _write(lake, POPULARITY, [{"item_id": f"i{n}", "score": 3.0 - n, "events": 3 - n} for n in range(3)])
+    put(lake, POPULARITY, DS, [{"item_id": f"i{n}", "score": 3.0 - n, "events": 3 - n} for n in range(3)])
     queries = [("for_you", "u0"), ("for_you", "u1"), ("for_you", ""), ("similar_items", "i0"), ("similar_items", "")]
-    _write(lake, LISTS, [
+    put(lake, LISTS, DS, [
         {"surface": surface, "query_id": query, "rank": rank, "candidate_id": f"i{rank + 1}", "score": 0.5 / (rank + 1),
          "source": "popular"}
         for surface, query in queries for rank in range(2)
     ])  # fmt: skip
     for ds, value in ((days_before(DS, 1), 0.97), (DS, 1.0 if passed else 0.25)):
         gate = {"surface": "for_you", "gate": "coverage", "value": value, "bound": ">= 0.95", "passed": value > 0.95}
-        _write(lake, GATES, [{**gate, "detail": "" if value > 0.95 else "u7, u8", "lists_digest": "d"}], ds)
+        put(lake, GATES, ds, [{**gate, "detail": "" if value > 0.95 else "u7, u8", "lists_digest": "d"}])
 
 
 def _publish(settings: Settings) -> str:
@@ -143,8 +131,8 @@ def _publish(settings: Settings) -> str:
 
 
 def _report(settings: Settings, ds: str = DS) -> tuple[dict[str, Any], Reader]:
-    (record,) = run_steps([step_named("validation.report")], ds, settings)
-    return record.summary, Reader((settings.reports / f"{ds}.html").read_text(encoding="utf-8"))
+    (report,) = run_steps([step_named("validation.report")], ds, settings)
+    return report.summary, Reader((settings.reports / f"{ds}.html").read_text(encoding="utf-8"))
 
 
 def test_a_night_that_went_well_is_told_whole(settings: Settings, lake: Lake) -> None:
@@ -194,7 +182,7 @@ def test_a_night_without_anything_is_told(settings: Settings) -> None:
 def test_a_night_that_was_too_dirty_shows_what_was_refused(settings: Settings, lake: Lake) -> None:
     """Nothing landed, yet the refused rows are there, with the sentence that stopped the night."""
     row = {"dataset": "raw/items", "file": "f", "line": 1, "rules": "price.range", "row": "{}"}
-    _write(lake, QUARANTINE, [row])
+    put(lake, QUARANTINE, DS, [row])
     _record(settings, "jobs.ingest", 1, "failed", error="too dirty: see `daybreak tables`\n  trace")
     summary, page = _report(settings)
     assert summary["verdict"] == "stopped"
@@ -241,10 +229,25 @@ def test_a_night_told_again_gives_the_same_page(settings: Settings, lake: Lake) 
     _publish(settings)
     _report(settings)
     before = (settings.reports / f"{DS}.html").read_bytes()
-    _write(lake, ITEMS, [{"item_id": "i0", "updated_ts": NOON, "title": "Later", "status": "active"}], "2026-11-21")
-    _write(lake, EVENTS, [{**_event(99, "u0", "i2"), "ds": DS, "landed_ds": "2026-11-21"}], "2026-11-21")
+    later = {"item_id": "i0", "updated_ts": NOON, "title": "Later", "status": "active"}
+    put(lake, ITEMS, "2026-11-21", [later])
+    put(lake, EVENTS, "2026-11-21", [event(99, DS, "u0", "i2")])
     _report(settings)
     assert (settings.reports / f"{DS}.html").read_bytes() == before
+
+
+def test_an_item_is_told_by_its_newest_state(settings: Settings, lake: Lake) -> None:
+    """An item that was renamed and emptied of its category is as it is on that night, also where that is null."""
+    _land(settings, lake)
+    _list(lake)
+    put(lake, ITEMS, days_before(DS, 1), [
+        {"item_id": "i1", "updated_ts": f"{days_before(DS, 1)}T12:00:00Z", "title": "Old", "category": "tea",
+         "status": "active"}
+    ])  # fmt: skip
+    put(lake, ITEMS, DS, [{"item_id": "i1", "updated_ts": NOON, "title": "New", "status": "active"}])
+    _, page = _report(settings)
+    assert "1 New no category popular 0.5000" in page.text
+    assert "Old" not in page.text
 
 
 def test_the_index_lists_every_night_the_newest_first(settings: Settings, lake: Lake) -> None:

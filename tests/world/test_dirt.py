@@ -15,6 +15,7 @@ import pytest
 from daybreak.contracts import Arrives, Between, Column, ColumnType, Matches, MaxLength, OneOf, Rule
 from daybreak.datasets import EVENTS
 from daybreak.errors import InputError
+from daybreak.world import delivery
 from daybreak.world.delivery import Destination, Ledger, deliver_day, event_chunks
 from daybreak.world.dirt import CONFLICT, DIRT, FAULTS, UNREADABLE
 from daybreak.world.parameters import World
@@ -147,6 +148,17 @@ def test_every_kind_that_is_asked_for_is_there(tmp_path: Path) -> None:
     assert ledger.dirt == {"null_id": 1}
 
 
+@pytest.mark.parametrize("chunk", [300, 100_000])
+def test_a_kind_that_is_asked_for_twice_strikes_with_the_larger_share(
+    chunk: int, clean: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the day is chunked: all rows a little, and one kind more on a day."""
+    monkeypatch.setattr(delivery, "EVENTS_A_CHUNK", chunk)
+    dirt = (Dirt("null_id", 0.001), Dirt("null_id", 0.02, DAY), Dirt("missing_file", 0.0), Dirt("utf16_file", 0.0))
+    _, ledger = _dirty(tmp_path, *dirt)
+    assert ledger.dirt == {"null_id": int(len(clean) * 0.02)}
+
+
 def test_dirt_is_the_same_bytes_again(tmp_path: Path) -> None:
     """Dirt is seeded too."""
     dirt = parse_dirt("all_rows", TINY.start)
@@ -205,7 +217,9 @@ def test_dirt_is_read_from_its_switch() -> None:
     assert parse_dirt("missing_file@2026-11-01", start) == [Dirt("missing_file", 1.0, date(2026, 11, 1))]
 
 
-@pytest.mark.parametrize("text", ["dust", "null_id=much", "null_id=2", "null_id@someday", "null_id=-1"])
+@pytest.mark.parametrize(
+    "text", ["dust", "null_id=much", "null_id=2", "null_id@someday", "null_id@", "null_id@0", "null_id=-1"]
+)
 def test_wrong_switches_are_refused_with_a_sentence(text: str) -> None:
     """An unknown kind, a share that is none and a day that is none are errors."""
     with pytest.raises(InputError):

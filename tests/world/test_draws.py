@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daybreak.world.draws import bell, pick, stream, uniform, words
+from daybreak.world.draws import bell, chunks, numbered, pick, stream, uniform, words
 
 
 def test_words_are_splitmix64() -> None:
@@ -48,3 +48,13 @@ def test_streams_of_different_names_differ() -> None:
     """Every part of a name counts, where it begins and ends included."""
     names = [(1, "a", 2), (1, "a2"), (1, "a", 3), (2, "a", 2), ("1a", 2)]
     assert len({stream(*name) for name in names}) == len(names)
+
+
+@given(st.lists(st.integers(0, 5)), st.integers(1, 7))
+def test_things_are_numbered_owner_by_owner(counts: list[int], size: int) -> None:
+    """As two nested loops would number them; and chunks together are all numbers."""
+    owner, nth = numbered(np.array(counts, dtype=np.int64))
+    assert list(zip(owner.tolist(), nth.tolist(), strict=True)) == [
+        (k, n) for k, c in enumerate(counts) for n in range(c)
+    ]
+    assert [n for chunk in chunks(len(counts), size) for n in chunk.tolist()] == list(range(len(counts)))

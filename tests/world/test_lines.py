@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daybreak.world.lines import numbers, render, text_table, timestamps
+from daybreak.world.lines import decimals, numbers, render, text_table, timestamps
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.timedeltas(timedelta(0), timedelta(days=47_000)).map(lambda elapsed: EPOCH + elapsed)
@@ -19,6 +19,13 @@ def test_numbers_read_as_python_writes_them(values: list[int], prefix: str) -> N
     """Any mix of lengths comes out without padding."""
     lines = render([numbers(prefix, np.array(values)), b"\n"], len(values))
     assert lines.decode() == "".join(f"{prefix}{value}\n" for value in values)
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1))
+def test_hundredths_read_as_decimal_numbers(cents: list[int]) -> None:
+    """19 hundredths are 0.19, 1,900 are 19.00."""
+    lines = render([*decimals(np.array(cents), 2), b"\n"], len(cents))
+    assert lines.decode() == "".join(f"{value // 100}.{value % 100:02}\n" for value in cents)
 
 
 @given(st.lists(MOMENTS, min_size=1))

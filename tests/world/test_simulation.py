@@ -138,6 +138,48 @@ def test_an_interrupted_write_leaves_the_file_that_was_there(tmp_path: Path) -> 
     assert _files(tmp_path) == before
 
 
+def test_what_a_killed_simulation_left_beside_a_file_is_removed(tmp_path: Path) -> None:
+    """Only what a dead process was writing; a file that somebody else has put there stays."""
+    for name in (".part-00000.jsonl.gz.99999999.tmp", ".mine.tmp"):
+        (tmp_path / name).touch()
+    with DayFile(tmp_path) as file:
+        file.write(b"new\n")
+    assert sorted(_files(tmp_path)) == [".mine.tmp", "part-00000.jsonl.gz"]
+
+
+def test_an_empty_dataset_leaves_no_file(tmp_path: Path) -> None:
+    """Nor the one of an earlier simulation, nor a folder."""
+    with DayFile(tmp_path / "day") as file:
+        file.write(b"old\n")
+    with DayFile(tmp_path / "day"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_deliveries_of_someone_else_are_not_overwritten(tmp_path: Path) -> None:
+    """A day that was imported is refused, also with replace; days that are not written do not matter."""
+    theirs = tmp_path / "landing" / "events" / f"ds={TINY.day(1)}" / "part-00000.jsonl.gz"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"theirs")
+    with pytest.raises(InputError, match=r"events/ds=2026-10-23 holds a delivery that no simulation has made"):
+        simulate(Simulation(TINY, 3, _to(tmp_path)), lambda _: None, replace=True)
+    assert _files(tmp_path) == {"landing/events/ds=2026-10-23/part-00000.jsonl.gz": b"theirs"}
+    simulate(Simulation(TINY, 1, _to(tmp_path)), lambda _: None)
+
+
+def test_a_home_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """Whether for rights, for room or, here, for a file where the folder should be."""
+    (tmp_path / "home").touch()
+    with pytest.raises(InputError, match=r"could not write to .*landing.*Not a directory; make room"):
+        simulate(Simulation(TINY, 1, _to(tmp_path / "home")), lambda _: None)
+
+
+def test_a_simulation_ends_while_days_can_be_told_apart(tmp_path: Path) -> None:
+    """More days than a world has are refused before anything is written."""
+    with pytest.raises(InputError, match="within the first 100,000 days"):
+        Simulation(TINY, 1, _to(tmp_path), first=100_000)
+
+
 def test_another_world_is_refused_in_the_same_home(tmp_path: Path) -> None:
     """Deliveries of two worlds never mix unless one is removed; drifts and dirt are told apart."""
     _simulated(tmp_path, 3)
@@ -157,7 +199,13 @@ def test_a_world_survives_its_json() -> None:
 
 @pytest.mark.parametrize(
     ("values", "said"),
-    [({"users": 1}, "users"), ({"items": 0}, "items"), ({"seed": -1}, "seed"), ({"events_per_day": 0}, "events a day")],
+    [
+        ({"users": 1}, "users"),
+        ({"items": 0}, "items"),
+        ({"seed": -1}, "seed"),
+        ({"events_per_day": 0}, "events a day"),
+        ({"start": date(1969, 12, 31)}, "first day"),
+    ],
 )
 def test_impossible_worlds_are_refused(values: dict[str, Any], said: str) -> None:
     """The message names the parameter and its bounds."""

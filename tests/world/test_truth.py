@@ -84,6 +84,8 @@ def test_what_is_not_there_is_worth_nothing(delivered: Delivered, truth: Truth) 
     [
         (["u1"], ["i1", "i2"], DAY, "an item for each"),
         (["alice"], ["i1"], DAY, "an id of the simulated world"),
+        (["5"], ["i1"], DAY, "u1 to u.* found '5'"),
+        (["u1"], ["i0"], DAY, "i1 to i.* found 'i0'"),
         (["u999999"], ["i1"], DAY, "an id of the simulated world"),
         (["u1"], ["i1"], date(2026, 10, 21), "the world begins on"),
     ],
@@ -100,6 +102,7 @@ def test_a_home_without_a_world_has_no_truth(tmp_path: Path) -> None:
     """The message says how to get one."""
     with pytest.raises(InputError, match="daybreak simulate"):
         open_truth(tmp_path)
-    (tmp_path / "world.json").write_text("{}")
-    with pytest.raises(InputError, match="does not describe a world"):
-        open_truth(tmp_path)
+    for broken in ("{}", "[]", "", '{"seed": "x", "users": 2, "items": 1, "start": "2026-10-22", "drifts": [1]}'):
+        (tmp_path / "world.json").write_text(broken)
+        with pytest.raises(InputError, match=r"world\.json does not describe a world"):
+            open_truth(tmp_path)

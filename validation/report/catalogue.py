@@ -9,9 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.clock import end_of
-from daybreak.contracts import DS
 
-COLUMNS = ("item_id", "updated_ts", "title", "category", "launched_ts", "retired_ts", "status", DS)
 NO_CATEGORY = "no category"
 
 
@@ -42,31 +40,21 @@ class Catalogue:
 
 
 def catalogue(states: pa.Table, wanted: pa.ChunkedArray, ds: str) -> Catalogue:
-    """The newest of `states` (`COLUMNS`) of each item; without any, the items that were wanted, without titles."""
+    """The items by the newest state of each; without any, the items that were wanted, without titles."""
     if not states.num_rows:
         ids = pc.unique(wanted)
         nothing = pa.nulls(len(ids), pa.string())
         return Catalogue(pa.table({"item_id": ids, "title": ids, "category": nothing}), ids)
-    newest = _newest(states)
-    return Catalogue(
-        newest.select(["item_id", "title", "category"]), _flat(newest.filter(_shown(newest, ds))["item_id"])
-    )
+    shown = states.filter(_shown(states, ds))["item_id"]
+    return Catalogue(states.select(["item_id", "title", "category"]), _flat(shown))
 
 
-def _newest(states: pa.Table) -> pa.Table:
-    ordered = states.sort_by([("updated_ts", "descending"), (DS, "descending")])
-    others = [name for name in COLUMNS if name != "item_id"]
-    with_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
-    newest = ordered.group_by("item_id", use_threads=False).aggregate([(name, "first", with_nulls) for name in others])
-    return newest.rename_columns(["item_id", *others]).sort_by("item_id")
-
-
-def _shown(newest: pa.Table, ds: str) -> pa.ChunkedArray:
+def _shown(states: pa.Table, ds: str) -> pa.ChunkedArray:
     """Which items may be shown at the end of the day."""
     end = pa.scalar(end_of(ds), pa.timestamp("us", tz="UTC"))
-    launched = pc.fill_null(pc.less(newest["launched_ts"], end), True)
-    retired = pc.fill_null(pc.less(newest["retired_ts"], end), False)
-    return pc.and_(pc.and_(pc.equal(newest["status"], "active"), launched), pc.invert(retired))
+    launched = pc.fill_null(pc.less(states["launched_ts"], end), True)
+    retired = pc.fill_null(pc.less(states["retired_ts"], end), False)
+    return pc.and_(pc.and_(pc.equal(states["status"], "active"), launched), pc.invert(retired))
 
 
 def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -58,6 +58,11 @@ class RefusedDays:
     days: tuple[str, ...]
     shares: tuple[float | None, ...]
 
+    @property
+    def is_known(self) -> bool:
+        """Whether any of the days delivered something."""
+        return any(share is not None for share in self.shares)
+
 
 def last_days(ds: str, count: int) -> list[str]:
     """The days up to `ds`, the oldest first."""

@@ -15,7 +15,6 @@ from markupsafe import Markup, escape
 
 from validation.report import charts
 from validation.report.gather import Report
-from validation.report.landing import EventDays
 from validation.report.runs import rows_written
 
 NOT_FOR_PAGES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -71,8 +70,8 @@ def render(report: Report) -> bytes:
         landed=landed,
         checked=report.checked,
         rows_written=rows_written,
-        events_plot=charts.events_per_day(landed.events) if _any(landed.events) else None,
-        refused_plot=charts.refused_per_day(landed.refused) if _some(landed.refused.shares) else None,
+        events_plot=charts.events_per_day(landed.events) if landed.events.counts else None,
+        refused_plot=charts.refused_per_day(landed.refused) if landed.refused.is_known else None,
         times_plot=charts.step_times(report.times) if report.times.bars else None,
         shelf_plots={part.shelf.surface: charts.shelf_plots(part.shelf) for part in report.shelves},
     )
@@ -126,11 +125,3 @@ def _value(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–" if value is None else str(value)
     return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"
-
-
-def _any(events: EventDays) -> bool:
-    return bool(events.counts)
-
-
-def _some(shares: Sequence[float | None]) -> bool:
-    return any(share is not None for share in shares)

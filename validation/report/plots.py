@@ -17,14 +17,12 @@ from typing import Any
 from markupsafe import Markup, escape
 
 WIDTH, LETTER, NUMBER_LETTERS = 5.2, 0.067, 6
-INK, MUTED, GRID = "#010101", "#010102", "#010103"
-PASS, FAIL = "#010104", "#010105"
+INK, MUTED, GRID, FAIL = "#010101", "#010102", "#010103", "#010104"
 SERIES = tuple(f"#0102{number:02x}" for number in range(8))
 VARIABLES = {
     INK: "ink",
     MUTED: "muted",
     GRID: "rule",
-    PASS: "good",
     FAIL: "bad",
     **{color: f"series-{number}" for number, color in enumerate(SERIES)},
 }
@@ -54,7 +52,6 @@ STYLE: dict[str, Any] = {
     "ytick.labelcolor": MUTED,
     "ytick.major.size": 0,
     "xtick.major.size": 2.5,
-    "hatch.linewidth": 0.5,
 }
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daybreak.contracts import DS
 from daybreak.datasets import COOCCURRENCE, EVENTS, ITEMS, LISTS, POPULARITY, TRENDING, USERS
 from daybreak.errors import SettingsError
 from daybreak.step_io import StepIO
 from daybreak.surfaces import Entity, Surface, load_surfaces
-from validation.report.catalogue import COLUMNS, Catalogue, catalogue
+from validation.report.catalogue import Catalogue, catalogue
 from validation.report.landing import last_days
 from validation.report.samples import Sample, choose, last_done, samples
 from validation.report.shelves import Shelf, shelf
@@ -38,7 +37,7 @@ def shelf_parts(io: StepIO, *, samples: int, days: int) -> list[ShelfPart]:
     if not lists.num_rows:
         return []
     popularity = io.read(POPULARITY, since=io.ds, columns=["item_id", "score", "events"])
-    items = catalogue(io.read(ITEMS, columns=COLUMNS), popularity["item_id"], io.ds)
+    items = catalogue(io.state(ITEMS), popularity["item_id"], io.ds)
     surfaces = _surfaces(io)
     parts = []
     for name in _in_declared_order(lists, surfaces):
@@ -87,7 +86,6 @@ def _event_days(io: StepIO, days: int) -> Iterator[pa.Table]:
 
 def _about_users(io: StepIO, users: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """What is known of these users, from their newest state."""
-    states = io.read(USERS, columns=["user_id", "updated_ts", *USER_COLUMNS, DS])
-    mine = states.filter(pc.is_in(states["user_id"], value_set=pa.array(users, pa.string())))
-    ordered = mine.sort_by([("updated_ts", "ascending"), (DS, "ascending")]).to_pylist()
-    return {row["user_id"]: tuple(row[name] for name in USER_COLUMNS if row[name]) for row in ordered}
+    states = io.state(USERS)
+    mine = states.filter(pc.is_in(states["user_id"], value_set=pa.array(users, pa.string()))).to_pylist()
+    return {row["user_id"]: tuple(row[name] for name in USER_COLUMNS if row[name]) for row in mine}

@@ -73,7 +73,9 @@ def judge(ds: str, runs: Sequence[RunRecord], live: Live, lookup: tuple[str, str
 def _published(run: RunRecord, live: Live, lookup: tuple[str, str] | None) -> Verdict:
     is_live = live.release == run.release
     tries = [Command(shlex.join(["daybreak", "lookup", *lookup]), "see a list as the product would")] if lookup else []
-    undo = Command("daybreak releases rollback", "make the release before live again, should these lists be wrong")
+    undo = Command(
+        "daybreak releases rollback --reason WHY", "make the release before live again, should these lists be wrong"
+    )
     return Verdict(
         outcome=Outcome.PUBLISHED,
         headline=f"Published {run.release}",

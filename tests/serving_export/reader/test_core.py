@@ -71,6 +71,15 @@ def test_an_unknown_id_gets_the_fallback_of_its_surface(state: State, surface: s
     assert [item["id"] for item in document["items"]] == ["a-i29"]
 
 
+def test_the_fallback_beside_an_item_leaves_the_item_out_and_is_as_long_all_the_same(state: State) -> None:
+    """An item without a list is not recommended beside itself; a user may be called like an item, and loses nothing."""
+    beside = _document(_ask(state, "/v1/recs/similar_items/a-i28", "k=3"))
+    assert [item["id"] for item in beside["items"]] == ["a-i29", "a-i27", "a-i26"]
+    assert (beside["fallback"], beside["source"]) == (True, "fallback")
+    for_user = _document(_ask(state, "/v1/recs/for_you/a-i28", "k=3"))
+    assert [item["id"] for item in for_user["items"]] == ["a-i29", "a-i28", "a-i27"]
+
+
 @pytest.mark.parametrize(("query", "length"), [("", 20), ("k=1", 1), ("k=30", 30), ("k=100", 30), ("other=x&k=007", 7)])
 def test_k_cuts_the_list(state: State, query: str, length: int) -> None:
     """As many entries as asked for, 20 if nothing is asked, and never more than there are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import socket
@@ -19,7 +21,9 @@ import pytest
 from daybreak.errors import InputError
 from daybreak.releases import Release, ReleaseStore
 from serving_export.reader import server
+from serving_export.reader.app import ReaderApp
 from serving_export.reader.layout import LISTS_FILE
+from serving_export.reader.watch import Watch
 
 Publish = Callable[[str], Release]
 
@@ -109,6 +113,25 @@ def test_twenty_flips_under_load_fail_no_request_and_tear_no_answer(reader: Any,
         tag = tags.get(named, "r0")
         assert (body["release"], body["model"], len(body["items"])) == (named, f"model-{tag}", 20)
         assert all(item["id"].startswith(f"{tag}-") and item["title"].startswith(f"{tag} ") for item in body["items"])
+
+
+def test_a_server_that_hands_on_only_the_decoded_path_will_do(publish: Publish, store: ReleaseStore) -> None:
+    """ASGI leaves it to the server whether the path comes as it was sent."""
+    publish("a")
+    watch = Watch(store)
+    watch.check()
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("a GET has no body to wait for")
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/recs/for_you/ü 1", "query_string": b"k=1"}
+    asyncio.run(ReaderApp(watch)(scope, receive, send))
+    assert sent[0]["status"] == 200
+    assert json.loads(sent[1]["body"])["id"] == "ü 1"
 
 
 def test_a_client_that_speaks_no_http_gets_a_400(reader: Any, publish: Publish) -> None:
