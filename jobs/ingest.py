@@ -40,7 +40,6 @@ from jobs.landing.split import Account, Split
 Made = TypeVar("Made")
 Files = dict[Dataset, dict[str, list[Path]]]
 Accounts = dict[Dataset, dict[str, Account]]
-NOTHING = Account(0, 0, 0, 0, {})
 
 
 class IngestConfig(StepConfig):
@@ -53,19 +52,19 @@ def run(config: IngestConfig, io: StepIO) -> Summary:
     """Lands this day, and the files of earlier days that have not landed."""
     days, landed = _days_to_land(io)
     files = _files(io, days)
-    delivered = [dataset for dataset in DELIVERED if files[dataset]]
+    spark = io.spark
     try:
-        splits = _splits(io, {dataset: files[dataset] for dataset in delivered}, days)
-        found = _side_by_side(lambda dataset: _accounts(splits[dataset], files[dataset]), delivered)
+        splits = _splits(io, spark, files, days)
+        found = _side_by_side(lambda dataset: splits[dataset].accounts(), files)
         _commit_quarantine(io, splits, found, days)
         for dataset, by_day in found.items():
             for day, account in by_day.items():
                 refuse_unless_fit(dataset, day, account, config.max_bad_share)
-        _side_by_side(lambda dataset: io.write(dataset, splits[dataset].accepted(), days=days), delivered)
+        _side_by_side(lambda dataset: io.write(dataset, splits[dataset].accepted(), days=days), files)
     finally:
-        let_go(io.spark)
+        let_go(spark)
     for dataset in DELIVERED:
-        if dataset not in delivered and any((dataset.name, day) in landed for day in days):
+        if dataset not in files and any((dataset.name, day) in landed for day in days):
             io.write(dataset, full_schema(dataset).empty_table(), days=days)
     _commit_ledgers(io, found, files, days)
     return _summary(found, days)
@@ -80,34 +79,38 @@ def _days_to_land(io: StepIO) -> tuple[list[str], set[tuple[str, str]]]:
 
 
 def _files(io: StepIO, days: list[str]) -> Files:
+    """The files of these days, of every dataset that has any."""
     found: Files = {}
     for dataset in DELIVERED:
         refuse_missing(io.landing, dataset, io.ds)
-        by_day = {day: files_of(io.landing, dataset, day) for day in days}
-        found[dataset] = {day: files for day, files in by_day.items() if files}
-        io.note_files([path for files in found[dataset].values() for path in files])
+        by_day = {day: files for day in days if (files := files_of(io.landing, dataset, day))}
+        if by_day:
+            found[dataset] = by_day
+            io.note_files(_paths(by_day))
     return found
+
+
+def _paths(by_day: dict[str, list[Path]]) -> list[Path]:
+    return [path for paths in by_day.values() for path in paths]
 
 
 def _side_by_side(work: Callable[[Dataset], Made], datasets: Iterable[Dataset]) -> dict[Dataset, Made]:
     """The same work for several datasets: while Spark runs the tasks of one, it plans those of another."""
-    several = list(datasets)
-    with ThreadPoolExecutor(max(1, len(several))) as pool:
+    several = tuple(datasets)
+    with ThreadPoolExecutor(len(DELIVERED)) as pool:
         return dict(zip(several, pool.map(work, several), strict=True))
 
 
-def _splits(io: StepIO, files: Files, days: list[str]) -> dict[Dataset, Split]:
-    spark = io.spark
+def _splits(io: StepIO, spark: SparkSession, files: Files, days: list[str]) -> dict[Dataset, Split]:
     try:
-        return _side_by_side(lambda dataset: _split(io, spark, dataset, files[dataset], days), files)
+        return _side_by_side(lambda dataset: _split(io, spark, dataset, _paths(files[dataset]), days), files)
     except Exception as error:
-        paths = (path for by_day in files.values() for paths in by_day.values() for path in paths)
-        if explained := explain_unreadable(paths):
+        if explained := explain_unreadable(path for by_day in files.values() for path in _paths(by_day)):
             raise explained from error
         raise
 
 
-def _split(io: StepIO, spark: SparkSession, dataset: Dataset, files: dict[str, list[Path]], days: list[str]) -> Split:
+def _split(io: StepIO, spark: SparkSession, dataset: Dataset, files: list[Path], days: list[str]) -> Split:
     """The delivered rows, beside those of other nights that they may repeat.
 
     A state of a user or item that is told again on another day is no duplicate: it is the state of that day too.
@@ -117,13 +120,7 @@ def _split(io: StepIO, spark: SparkSession, dataset: Dataset, files: dict[str, l
     if dataset.delivery.by_event_day:
         before = io.frame(dataset, since=days_before(days[0], LATE_DAYS))
         before = before.where(~before[LANDED_DS].isin(days))
-    return Split(spark, dataset, [path for paths in files.values() for path in paths], before)
-
-
-def _accounts(split: Split, files: dict[str, list[Path]]) -> dict[str, Account]:
-    """The account of each delivered day, also of one whose files hold no rows."""
-    counted = split.accounts()
-    return {day: counted.get(day, NOTHING) for day in files}
+    return Split(spark, dataset, files, before)
 
 
 def _commit_quarantine(io: StepIO, splits: dict[Dataset, Split], found: Accounts, days: list[str]) -> None:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from daybreak.clock import end_of
 from daybreak.contracts import DS
 from daybreak.datasets import EVENTS, ITEMS, USERS
+from daybreak.item_states import may_be_shown
 from daybreak.step_io import StepIO
 
 Ints = npt.NDArray[np.int64]
@@ -117,11 +118,7 @@ def _active_items(items: Names, states: pa.Table, ds: str) -> Ints:
     """The items of the catalogue that may be shown at the end of the day; all items where there is no catalogue."""
     if not states.num_rows:
         return np.arange(len(items))
-    end = pa.scalar(end_of(ds), pa.timestamp("us", tz="UTC"))
-    launched = pc.fill_null(pc.less(states["launched_ts"], end), True)
-    retired = pc.fill_null(pc.less(states["retired_ts"], end), False)
-    shown = pc.and_(pc.and_(pc.equal(states["status"], "active"), launched), pc.invert(retired))
-    return np.unique(items.numbers(states.filter(shown)["item_id"]))
+    return np.unique(items.numbers(states.filter(may_be_shown(states, ds))["item_id"]))
 
 
 def _interest(events: pa.Table, users: Names, items: Names, ds: str) -> Interest:

@@ -62,7 +62,7 @@ def write_lists(
         count = len(records)
         records += [_spool(spool, key, body) for key, body in _item_records(items)]
         records.append(_spool(spool, layout.LAYOUT_KEY, layout.LAYOUT))
-        records.append(_spool(spool, layout.WITHOUT_OWN_KEY, _to_json(sorted(without_own)).encode()))
+        records.append(_spool(spool, *_record(layout.WITHOUT_OWN_SPACE, "", _to_json(sorted(without_own)))))
         records.sort()
         _refuse_repeats(records)
         _append(path, spool, records)

@@ -22,6 +22,10 @@ from jobs.landing.predicates import PATH, PLACE, ROW, judging
 FILE_BITS = 40
 """A row's place is its file's number above this many bits, and its line's number below."""
 ROWS_A_BATCH = 1 << 16
+_REPEATED = pa.dictionary(pa.int8(), pa.string())
+PLACED_LINES = pa.schema(
+    {PATH: _REPEATED, LANDED_DS: _REPEATED, PLACE: pa.int64(), LINE: pa.large_string(), LEGIBLE: pa.bool_()}
+)
 Batches = Iterator[pa.RecordBatch]
 
 
@@ -55,13 +59,9 @@ def numbered(files: Sequence[Path]) -> list[DeliveredFile]:
 
 def judge(dataset: Dataset, shares: Sequence[Share]) -> Batches:
     """The verdicts on the lines of some files, in this process."""
-    first = next(lines := _lines(shares), None)
-    if first is None:
-        return
-    stream = pa.RecordBatchReader.from_batches(first.schema, (batch for part in ([first], lines) for batch in part))
     with duckdb.connect(config={"threads": 1}) as engine:
         engine.execute("SET TimeZone = 'UTC'")
-        engine.register("lines", stream)
+        engine.register("lines", pa.RecordBatchReader.from_batches(PLACED_LINES, _lines(shares)))
         yield from engine.sql(judging(dataset, "lines")).to_arrow_reader(ROWS_A_BATCH)
 
 
@@ -77,10 +77,8 @@ def _lines(shares: Sequence[Share]) -> Batches:
         file = share.file
         for lines in read_lines(file.path, share.share, share.of):
             places = np.asarray(lines[NUMBER]) + (file.number << FILE_BITS)
-            constants = {PATH: file.below_landing, LANDED_DS: file.day}
-            columns = {name: _repeated(text, lines.num_rows) for name, text in constants.items()}
-            yield from pa.table({**columns, PLACE: places, LINE: lines[LINE], LEGIBLE: lines[LEGIBLE]}).to_batches()
-
-
-def _repeated(text: str, times: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(np.zeros(times, dtype=np.int8), [text])
+            always = [
+                pa.DictionaryArray.from_arrays(np.zeros(len(places), np.int8), [text])
+                for text in (file.below_landing, file.day)
+            ]
+            yield pa.record_batch([*always, pa.array(places), lines[LINE], lines[LEGIBLE]], schema=PLACED_LINES)

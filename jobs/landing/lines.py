@@ -1,4 +1,4 @@
-"""Delivered files as Arrow tables of numbered lines, a block at a time, whatever bytes they hold."""
+"""Delivered files as Arrow batches of numbered lines, a block at a time, whatever bytes they hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK_BYTES = 8 << 20
 UTF8_MARK = b"\xef\xbb\xbf"
 
 
-def read_lines(path: Path, share: int = 0, of: int = 1) -> Iterator[pa.Table]:
+def read_lines(path: Path, share: int = 0, of: int = 1) -> Iterator[pa.RecordBatch]:
     """The lines of a file with their numbers, from 1, and whether they are UTF-8; or every `of`-th block of them.
 
     A line that is no UTF-8 is told byte for byte as Latin-1, so that nothing of it is lost. Line ends stay on.
@@ -49,12 +49,12 @@ def _line_ends(block: bytes) -> npt.NDArray[np.int64]:
     return ends if ends.size and ends[-1] == len(block) else np.append(ends, len(block))
 
 
-def _lines_of(block: bytes, ends: npt.NDArray[np.int64], first: int) -> pa.Table:
+def _lines_of(block: bytes, ends: npt.NDArray[np.int64], first: int) -> pa.RecordBatch:
     offsets = pa.py_buffer(np.concatenate([[0], ends]).astype(np.int64))
     lines = pa.Array.from_buffers(pa.large_binary(), len(ends), [None, offsets, pa.py_buffer(block)])
     text, legible = _as_text(lines)
     numbers = pa.array(np.arange(first, first + len(ends)))
-    return pa.table({NUMBER: numbers, LINE: text, LEGIBLE: legible})
+    return pa.record_batch({NUMBER: numbers, LINE: text, LEGIBLE: legible})
 
 
 def _as_text(lines: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -62,8 +62,10 @@ def _as_text(lines: pa.Array) -> tuple[pa.Array, pa.Array]:
         return lines.cast(pa.large_string()), pa.array(np.ones(len(lines), dtype=bool))
     except pa.ArrowInvalid:
         legible = [_is_utf8(line) for line in lines.to_pylist()]
-        encodings = ("iso-8859-1", "utf-8")
-        text = [line.decode(encodings[good]) for line, good in zip(lines.to_pylist(), legible, strict=True)]
+        text = [
+            line.decode("utf-8" if good else "iso-8859-1")
+            for line, good in zip(lines.to_pylist(), legible, strict=True)
+        ]
         return pa.array(text, pa.large_string()), pa.array(legible)
 
 

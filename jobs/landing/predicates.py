@@ -38,7 +38,7 @@ _WRITTEN_AS = {
     ColumnType.DATE: _DAY,
     ColumnType.TIMESTAMP: rf"{_DAY}([T ]{_TIME})?",
 }
-SQL_TYPES = {
+_DUCKDB_TYPES = {
     ColumnType.STRING: "VARCHAR",
     ColumnType.INT32: "INTEGER",
     ColumnType.INT64: "BIGINT",
@@ -96,7 +96,7 @@ def _typed(column: Column) -> str:
     text = _text(column)
     if column.type is ColumnType.STRING:
         return text
-    value = f"TRY_CAST({text} AS {SQL_TYPES[column.type]})"
+    value = f"TRY_CAST({text} AS {_DUCKDB_TYPES[column.type]})"
     return f"CASE WHEN regexp_full_match({text}, {_literal(_WRITTEN_AS[column.type])}) THEN {value} END"
 
 

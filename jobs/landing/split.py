@@ -17,8 +17,6 @@ from jobs.landing.judging import FILE_BITS, numbered
 from jobs.landing.predicates import PATH, PLACE, ROW, RULES
 from jobs.landing.tasks import judged, told_again
 
-_COUNT = "count"
-
 
 @dataclass(frozen=True)
 class Account:
@@ -49,21 +47,26 @@ class Split:
         self._verdicts = verdicts(dataset, self._good, landed_before)
 
     def accounts(self) -> dict[str, Account]:
-        """The account of each delivery, by its day."""
+        """The account of each delivery, by its day; also of one whose files hold no rows."""
         rows_in, refused, duplicates = Counter[str](), Counter[str](), Counter[str]()
         accepted: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        good = F.col(RULES).isNull()
-        for row in self._judged.groupBy(LANDED_DS, F.when(good, F.col(DS)).alias(DS)).count().collect():
-            rows_in[row[LANDED_DS]] += row[_COUNT]
-            (refused if row[DS] is None else accepted[row[LANDED_DS]])[row[DS] or row[LANDED_DS]] += row[_COUNT]
+        of_good = F.when(F.col(RULES).isNull(), F.col(DS)).alias(DS)
+        for landed, day, rows in self._judged.groupBy(LANDED_DS, of_good).count().collect():
+            rows_in[landed] += rows
+            if day is None:
+                refused[landed] += rows
+            else:
+                accepted[landed][day] += rows
         if self._verdicts is not None:
-            for row in self._verdicts.groupBy(LANDED_DS, DS, VERDICT).count().collect():
-                accepted[row[LANDED_DS]][row[DS]] -= row[_COUNT]
-                (refused if row[VERDICT] == CONFLICT else duplicates)[row[LANDED_DS]] += row[_COUNT]
+            for landed, day, verdict, rows in self._verdicts.groupBy(LANDED_DS, DS, VERDICT).count().collect():
+                accepted[landed][day] -= rows
+                told = refused if verdict == CONFLICT else duplicates
+                told[landed] += rows
         made = {}
-        for day in sorted(rows_in):
-            by_day = {event_day: rows for event_day, rows in sorted(accepted[day].items()) if rows}
-            made[day] = Account(rows_in[day], sum(by_day.values()), refused[day], duplicates[day], by_day)
+        for landed in sorted({file.day for file in self._files}):
+            by_day = {day: rows for day, rows in sorted(accepted[landed].items()) if rows}
+            numbers = (rows_in[landed], sum(by_day.values()), refused[landed], duplicates[landed])
+            made[landed] = Account(*numbers, accepted_by_day=by_day)
         return made
 
     def accepted(self) -> DataFrame:

@@ -12,8 +12,8 @@ import hashlib
 
 LISTS_FILE = "lists.lmdb"
 LAYOUT_KEY = b"@layout"
-LAYOUT = b"1"
-WITHOUT_OWN_KEY = b"@without_own"
+LAYOUT = b"2"
+WITHOUT_OWN_SPACE = "@without_own"
 ITEM_SPACE = "@item"
 FALLBACK_QUERY = ""
 

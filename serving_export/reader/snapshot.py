@@ -31,14 +31,14 @@ class Snapshot:
             environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False, create=False)
             self._transaction = environment.begin(buffers=False)
             found = self._transaction.get(layout.LAYOUT_KEY)
-            self._without_own = frozenset(json.loads(self._transaction.get(layout.WITHOUT_OWN_KEY) or b"[]"))
-        except (lmdb.Error, ValueError) as error:
+        except lmdb.Error as error:
             raise ReleaseError(f"the lists of release {release.id} cannot be opened: {error}") from None
         if found != layout.LAYOUT:
             raise ReleaseError(
                 f"the lists of release {release.id} have layout {found!r}, this reader knows {layout.LAYOUT!r}; "
                 "update the reader or build the release again"
             )
+        self._without_own = frozenset(self._document(layout.WITHOUT_OWN_SPACE, ""))
 
     def _refuse_cut_file(self, path: Path) -> None:
         """A page that is mapped but not there ends the process: the size is looked at, whoever opens the release."""

@@ -16,7 +16,7 @@ from jobs.landing import lines as landing_lines
 from jobs.landing.judging import FILE_BITS, DeliveredFile, Share, judge, numbered
 from jobs.landing.tasks import shared_out
 from tests.jobs import landing_oracle
-from tests.jobs.test_split import lines
+from tests.jobs.odd_lines import lines
 
 DAY = "2026-11-20"
 

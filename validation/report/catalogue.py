@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daybreak.clock import end_of
+from daybreak.item_states import may_be_shown
 
 NO_CATEGORY = "no category"
 
@@ -45,16 +45,8 @@ def catalogue(states: pa.Table, wanted: pa.ChunkedArray, ds: str) -> Catalogue:
         ids = pc.unique(wanted)
         nothing = pa.nulls(len(ids), pa.string())
         return Catalogue(pa.table({"item_id": ids, "title": ids, "category": nothing}), ids)
-    shown = states.filter(_shown(states, ds))["item_id"]
+    shown = states.filter(may_be_shown(states, ds))["item_id"]
     return Catalogue(states.select(["item_id", "title", "category"]), _flat(shown))
-
-
-def _shown(states: pa.Table, ds: str) -> pa.ChunkedArray:
-    """Which items may be shown at the end of the day."""
-    end = pa.scalar(end_of(ds), pa.timestamp("us", tz="UTC"))
-    launched = pc.fill_null(pc.less(states["launched_ts"], end), True)
-    retired = pc.fill_null(pc.less(states["retired_ts"], end), False)
-    return pc.and_(pc.and_(pc.equal(states["status"], "active"), launched), pc.invert(retired))
 
 
 def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
