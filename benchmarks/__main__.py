@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("simulate", "landing", "night")
+BENCHMARKS = ("simulate", "landing", "materialization", "night", "point_in_time")
 
 
 def main() -> None:

@@ -43,6 +43,18 @@ def end_of(ds: str) -> datetime:
     return datetime.combine(parse_day(ds) + timedelta(days=1), datetime.min.time(), tzinfo=UTC)
 
 
+def due(ds: str, night_due: str) -> datetime:
+    """When the night of day `ds` is promised to be done: at the time of day `night_due` of the next day, in UTC."""
+    hours, minutes = map(int, night_due.split(":"))
+    return end_of(ds) + timedelta(hours=hours, minutes=minutes)
+
+
 def days_before(ds: str, days: int) -> str:
     """The day that lies `days` before `ds`."""
     return (parse_day(ds) - timedelta(days=days)).isoformat()
+
+
+def days_between(first: str, last: str) -> list[str]:
+    """Every day from `first` to `last`, both included."""
+    start, count = parse_day(first), (parse_day(last) - parse_day(first)).days + 1
+    return [(start + timedelta(days=number)).isoformat() for number in range(count)]

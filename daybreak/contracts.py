@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class ColumnType(StrEnum):
-    """The types a column can have. Timestamps are microseconds in UTC."""
+    """The types a column can have. Timestamps are microseconds in UTC; vectors are of single precision."""
 
     STRING = "string"
     INT32 = "int32"
@@ -24,6 +24,8 @@ class ColumnType(StrEnum):
     BOOL = "bool"
     DATE = "date"
     TIMESTAMP = "timestamp"
+    STRINGS = "strings"
+    VECTOR = "vector"
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,9 @@ class Dataset:
         for name in self.key:
             if name not in self._by_name and name not in self.partition:
                 raise ValueError(f"dataset {self.name}: key column {name} is not declared")
+        lists = [c.name for c in self.columns if c.type in (ColumnType.STRINGS, ColumnType.VECTOR)]
+        if self.delivery and lists:
+            raise ValueError(f"dataset {self.name}: {', '.join(lists)} cannot be delivered, only made by a step")
         if self.delivery and self.delivery.time_column not in self._by_name:
             raise ValueError(f"dataset {self.name}: time column {self.delivery.time_column} is not declared")
 

@@ -16,6 +16,12 @@ from daybreak.contracts import (
     OneOf,
 )
 from daybreak.errors import InputError
+from daybreak.features.online import MATERIALIZED, SKEW
+from daybreak.features.partials import PARTIALS
+from daybreak.features.statistics import FEATURE_STATS
+from daybreak.features.text_basis import TEXT_BASIS
+from daybreak.features.training import RANKER_ROWS
+from daybreak.features.views import VIEWS
 
 STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
 FLOAT64, BOOL, TIMESTAMP = ColumnType.FLOAT64, ColumnType.BOOL, ColumnType.TIMESTAMP
@@ -239,6 +245,13 @@ DATASETS: dict[str, Dataset] = {
         LANDINGS,
         DELIVERIES,
         AUDITS,
+        *PARTIALS,
+        *(view.dataset for view in VIEWS.values()),
+        RANKER_ROWS,
+        TEXT_BASIS,
+        MATERIALIZED,
+        SKEW,
+        FEATURE_STATS,
         POPULARITY,
         TRENDING,
         COOCCURRENCE,

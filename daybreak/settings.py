@@ -11,7 +11,7 @@ import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -39,14 +39,33 @@ class Settings(BaseSettings):
     surfaces_file: Path = Field(Path("surfaces.yaml"), description="the shelves and what they are made of")
     dags_dir: Path = Field(Path("dags"), description="Airflow's DAG files")
 
+    night_due: str = Field(
+        "06:00",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="UTC time by which the night after a day is promised to be done: from then on its features count",
+    )
+    feature_history_days: int = Field(
+        7, ge=0, description="nights before its own for which the first run of a feature view builds rows too"
+    )
     seed: int = Field(20_261_120, ge=0, description="seed of everything random")
     keep_releases: int = Field(3, ge=2, description="distinct audited releases that clean-up keeps")
+
+    online_store: str | None = Field(
+        None,
+        pattern=r"^rediss?://[^/]+(/\d+)?$",
+        description="Redis or Valkey to look features up in, as redis://host:port[/db]; SQLite in home/feast",
+    )
+    feature_registry: str | None = Field(None, description="SQLAlchemy URL of Feast's registry; a file in home/feast")
 
     steps: dict[str, dict[str, Any]] = Field({}, description="settings of single steps, by the step's name")
 
     spark_master: str = Field("local[*]", description="Spark master")
     spark_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="memory of the Spark driver")
     spark_partitions: int = Field(4, ge=1, description="shuffle partitions")
+
+    point_in_time: Literal["auto", "duckdb", "spark"] = Field(
+        "auto", description="engine of the point-in-time join; auto: DuckDB where Spark is local, else Spark"
+    )
 
     host: str = Field("127.0.0.1", description="address that local servers listen on")
     reader_port: Port = Field(8090, description="port of the reader")
@@ -89,6 +108,10 @@ class Settings(BaseSettings):
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    @property
+    def feast_home(self) -> Path:
+        return self.root / "feast"
 
     @property
     def world(self) -> Path:

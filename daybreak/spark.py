@@ -20,6 +20,9 @@ several times as long."""
 OPEN_FILES = 16
 """So many partitions a task writes side by side before it sorts its rows by partition instead."""
 
+LISTED_HERE = 10_000
+"""So many files are looked at without a Spark job for it: a window of days has hundreds, all named by the commit."""
+
 
 def session(settings: Settings) -> SparkSession:
     """The session of this process. Times are UTC, timestamps microseconds, and nothing listens beyond this machine."""
@@ -41,6 +44,7 @@ def session(settings: Settings) -> SparkSession:
         .config("spark.driver.extraJavaOptions", java_options + (f" -XX:+UseSerialGC {archive}" if local else ""))
         .config("spark.executor.extraJavaOptions", f"-Duser.timezone=UTC {COMPILE_ALL}")
         .config("spark.sql.maxConcurrentOutputFileWriters", OPEN_FILES)
+        .config("spark.sql.sources.parallelPartitionDiscovery.threshold", LISTED_HERE)
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
         .config("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")

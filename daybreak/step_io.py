@@ -127,6 +127,19 @@ class StepIO:
     def was_landed(self, dataset: Dataset, day: str) -> bool:
         return self._table(dataset).was_written(day)
 
+    def written(self, dataset: Dataset, days: Sequence[str]) -> set[str]:
+        """Those of the days that some attempt has written, even with no rows."""
+        return self._table(dataset).written(days)
+
+    def unbuilt(self, dataset: Dataset, source: Dataset, days: Sequence[str]) -> list[str]:
+        """The days of `source` that `dataset` was never built from, or before they were written again."""
+        return self._table(dataset).unbuilt(self._table(source), days)
+
+    def paths(self, dataset: Dataset, *, since: str | None = None, until: str | None = None) -> list[str]:
+        """The Parquet files that hold these days, for an engine that reads files by itself."""
+        table, version, window = self._look(dataset, since, until)
+        return table.local_paths(table.files(window, version))[1]
+
     def _look(self, dataset: Dataset, since: str | None, until: str | None) -> tuple[Table, int | None, Window]:
         if dataset not in (*self._spec.reads, *self._spec.writes):
             raise SettingsError(f"step {self._spec.name} reads {dataset.name} without declaring it in its StepSpec")
@@ -144,15 +157,18 @@ class StepIO:
     def write(
         self,
         dataset: Dataset,
-        rows: pa.Table | DataFrame,
+        rows: pa.Table | pa.RecordBatchReader | DataFrame,
         *,
         days: Sequence[str] = (),
         notes: Mapping[str, Any] | None = None,
+        built_from: Dataset | None = None,
     ) -> Commit:
-        """Replaces this day of a dataset (or `days`), in one commit."""
+        """Replaces this day of a dataset (or `days`), in one commit. With `built_from`, it is remembered which commits
+        of the same days of that dataset the rows were made from."""
         if dataset not in self._spec.writes:
             raise SettingsError(f"step {self._spec.name} writes {dataset.name} without declaring it in its StepSpec")
-        commit = self._table(dataset).replace(rows, self.attempt, days=days, notes=notes)
+        source = (self._table(built_from), self.inputs[built_from.name].version) if built_from else None
+        commit = self._table(dataset).replace(rows, self.attempt, days=days, notes=notes, built_from=source)
         covered = f"{min(days)} to {max(days)}" if days else self.ds
         self.outputs.append(Touched(dataset.name, commit.version, commit.rows, covered))
         return commit

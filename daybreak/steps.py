@@ -19,7 +19,7 @@ from daybreak.contracts import Dataset
 from daybreak.errors import InputError, SettingsError
 from daybreak.targets import load
 
-FOLDERS = ("jobs", "training", "indexing", "validation", "serving_export")
+FOLDERS = ("jobs", "feature_repo", "training", "indexing", "validation", "serving_export")
 
 Summary = dict[str, Any]
 

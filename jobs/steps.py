@@ -2,8 +2,56 @@
 
 from __future__ import annotations
 
-from daybreak.datasets import COOCCURRENCE, DELIVERED, DELIVERIES, EVENTS, LANDINGS, POPULARITY, QUARANTINE, TRENDING
+from daybreak.contracts import Dataset
+from daybreak.datasets import (
+    COOCCURRENCE,
+    DELIVERED,
+    DELIVERIES,
+    EDGES,
+    EVENTS,
+    ITEMS,
+    LANDINGS,
+    POPULARITY,
+    QUARANTINE,
+    TRENDING,
+    USERS,
+)
+from daybreak.features.counted import (
+    ITEM_ACTIVITY,
+    USER_ACTIVITY,
+    USER_BRAND,
+    USER_CATEGORY,
+    USER_ITEM,
+    USER_SESSIONS,
+)
+from daybreak.features.declaration import FeatureView
+from daybreak.features.described import ITEM_CATALOGUE, ITEM_TEXT, USER_GRAPH, USER_PROFILE
+from daybreak.features.partials import (
+    ITEM_DAYS,
+    LAST_ITEMS,
+    PAIR_DAYS,
+    PARTIALS,
+    SESSION_DAYS,
+    TASTE_DAYS,
+    USER_DAYS,
+)
+from daybreak.features.services import RANKER
+from daybreak.features.text_basis import TEXT_BASIS
+from daybreak.features.training import RANKER_ROWS
 from daybreak.steps import StepSpec
+
+
+def _feature_job(view: FeatureView, reads: tuple[Dataset, ...]) -> StepSpec:
+    """The job that makes a view. Which nights were landed, `raw/deliveries` tells."""
+    return StepSpec(
+        view.made_by,
+        target=f"{view.made_by}:run",
+        config=f"{view.made_by}:FeatureConfig",
+        reads=(*reads, DELIVERIES),
+        writes=(view.dataset,),
+        runtime="spark",
+    )
+
 
 STEPS = (
     StepSpec(
@@ -14,6 +62,22 @@ STEPS = (
         writes=(*DELIVERED, QUARANTINE, LANDINGS, DELIVERIES),
         runtime="spark",
     ),
+    StepSpec(
+        "jobs.partials",
+        target="jobs.partials:run",
+        config="jobs.partials:PartialsConfig",
+        reads=(EVENTS, ITEMS),
+        writes=PARTIALS,
+        runtime="spark",
+    ),
+    _feature_job(USER_PROFILE, (USERS,)),
+    _feature_job(ITEM_CATALOGUE, (ITEMS,)),
+    _feature_job(USER_ACTIVITY, (USER_DAYS,)),
+    _feature_job(ITEM_ACTIVITY, (ITEM_DAYS,)),
+    _feature_job(USER_SESSIONS, (USER_DAYS, SESSION_DAYS, LAST_ITEMS)),
+    _feature_job(USER_CATEGORY, (TASTE_DAYS,)),
+    _feature_job(USER_BRAND, (TASTE_DAYS,)),
+    _feature_job(USER_ITEM, (PAIR_DAYS,)),
     StepSpec(
         "jobs.popularity",
         target="jobs.popularity:run",
@@ -36,6 +100,30 @@ STEPS = (
         config="jobs.cooccurrence:CooccurrenceConfig",
         reads=(EVENTS,),
         writes=(COOCCURRENCE,),
+        runtime="spark",
+    ),
+    StepSpec(
+        "jobs.user_graph",
+        target="jobs.user_graph:run",
+        config="jobs.user_graph:UserGraphConfig",
+        reads=(EDGES, DELIVERIES),
+        writes=(USER_GRAPH.dataset,),
+        runtime="spark",
+    ),
+    StepSpec(
+        "jobs.item_text",
+        target="jobs.item_text:run",
+        config="jobs.item_text:ItemTextConfig",
+        reads=(ITEMS,),
+        writes=(TEXT_BASIS, ITEM_TEXT.dataset),
+        runtime="spark",
+    ),
+    StepSpec(
+        "jobs.training_set",
+        target="jobs.training_set:run",
+        config="jobs.training_set:TrainingSetConfig",
+        reads=(EVENTS, ITEMS, DELIVERIES, ITEM_DAYS, *(chosen.view.dataset for chosen in RANKER.chosen)),
+        writes=(RANKER_ROWS,),
         runtime="spark",
     ),
 )

@@ -14,6 +14,8 @@ from daybreak.datasets import (
     QUARANTINE,
     TRENDING,
 )
+from daybreak.features.statistics import FEATURE_STATS
+from daybreak.features.views import VIEWS
 from daybreak.steps import StepSpec
 
 STEPS = (
@@ -23,6 +25,13 @@ STEPS = (
         config="validation.audit:AuditConfig",
         reads=(*DELIVERED, DELIVERIES),
         writes=(AUDITS,),
+    ),
+    StepSpec(
+        "validation.feature_stats",
+        target="validation.feature_stats:run",
+        config="validation.feature_stats:FeatureStatsConfig",
+        reads=tuple(view.dataset for view in VIEWS.values()),
+        writes=(FEATURE_STATS,),
     ),
     StepSpec(
         "validation.report",

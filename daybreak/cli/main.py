@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 from rich.markup import escape
 
-from daybreak.cli import doctor, import_data, lineage, lookup, nightly, releases, run, serve, simulate, tables
+from daybreak.cli import doctor, features, import_data, lineage, lookup, nightly, releases, run, serve, simulate, tables
 from daybreak.cli.console import errors
 from daybreak.errors import DaybreakError, MissingExtra
 from daybreak.steps import FOLDERS
@@ -26,6 +26,7 @@ app.command("run")(run.command)
 app.command("simulate")(simulate.command)
 app.command("import")(import_data.command)
 app.command("tables")(tables.command)
+app.command("features")(features.command)
 app.add_typer(releases.app, name="releases")
 app.command("lookup")(lookup.command)
 app.command("serve")(serve.command)

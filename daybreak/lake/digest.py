@@ -40,7 +40,9 @@ def _value_words(column: pa.ChunkedArray, seed: int) -> Words:
     kind = column.type
     null = np.uint64(xxhash.xxh3_64_intdigest(b"null", seed=seed))
     nulls = pc.is_null(column).to_numpy(zero_copy_only=False)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_list(kind):
+        words = _list_words(column.combine_chunks(), seed)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         words = _string_words(column, seed)
     elif pa.types.is_floating(kind):
         values = pc.fill_null(column, 0.0).to_numpy(zero_copy_only=False).astype(np.float64) + 0.0
@@ -51,6 +53,17 @@ def _value_words(column: pa.ChunkedArray, seed: int) -> Words:
         values = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
         words = values.astype(np.int64).view(np.uint64)
     return np.where(nulls, null, words)
+
+
+def _list_words(column: pa.ListArray, seed: int) -> Words:
+    """Each list by its values in their order, and by how many they are."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    values = _value_words(pa.chunked_array([column.flatten()]), seed)
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(len(values)) - np.repeat(starts, lengths)
+    mixed = _mixed(values + _mixed(places.astype(np.uint64)))
+    totals = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)])
+    return _mixed(totals[starts + lengths] - totals[starts] + lengths.astype(np.uint64))
 
 
 def _string_words(column: pa.ChunkedArray, seed: int) -> Words:

@@ -64,10 +64,22 @@ class Log:
         table = self._open()
         return table.history() if table else []
 
-    def committed_token(self, day: str) -> int | None:
-        """The attempt that committed the day last; None where none did."""
-        table = self._open()
+    def committed_token(self, day: str, version: int | None = None) -> int | None:
+        """The attempt that had committed the day last, as of a version; None where none had."""
+        table = self._open(version)
         return self._token(table, day) if table else None
+
+    def committed_tokens(self, days: Sequence[str], version: int | None = None) -> dict[str, int]:
+        """The same for several days; those that none has committed are left out."""
+        table = self._open(version)
+        tokens = {day: self._token(table, day) for day in days} if table else {}
+        return {day: token for day, token in tokens.items() if token is not None}
+
+    def built_from(self, days: Sequence[str]) -> dict[str, int]:
+        """For each day that was built from another table's day: the attempt that had committed that one."""
+        table = self._open()
+        tokens = {day: table.transaction_version(_source_of(day)) for day in days} if table else {}
+        return {day: token for day, token in tokens.items() if token is not None}
 
     def refuse_if_stale(self, attempt: Attempt, days: Sequence[str]) -> int:
         """The newest version, 0 before the first; raises where a newer attempt has committed one of the days."""
@@ -86,11 +98,20 @@ class Log:
                     f" because attempt {committed} has already committed"
                 )
 
-    def commit(self, files: Sequence[DataFile], attempt: Attempt, days: Sequence[str], notes: Mapping[str, Any]) -> int:
+    def commit(
+        self,
+        files: Sequence[DataFile],
+        attempt: Attempt,
+        days: Sequence[str],
+        notes: Mapping[str, Any],
+        built_from: Mapping[str, int],
+    ) -> int:
         """One version in which `days` hold exactly `files`. Where an older attempt commits at the same moment, this
-        one commits after it."""
+        one commits after it. `built_from` is remembered for `Log.built_from`."""
+        marks = [Transaction(f"{self._dataset.replaced_by}={day}", attempt.token) for day in days]
+        marks += [Transaction(_source_of(day), token) for day, token in built_from.items()]
         for _ in range(MOST_TRIES):
-            version = self._try_to_commit(files, attempt, days, notes)
+            version = self._try_to_commit(files, attempt, days, notes, marks)
             if version is not None:
                 return version
         raise LakeError(
@@ -99,7 +120,12 @@ class Log:
         )
 
     def _try_to_commit(
-        self, files: Sequence[DataFile], attempt: Attempt, days: Sequence[str], notes: Mapping[str, Any]
+        self,
+        files: Sequence[DataFile],
+        attempt: Attempt,
+        days: Sequence[str],
+        notes: Mapping[str, Any],
+        marks: list[Transaction],
     ) -> int | None:
         """The version it made; None where another commit of these days came between."""
         table = self._open() or self._create()
@@ -118,7 +144,7 @@ class Log:
                 list(self._dataset.partition),
                 partition_filters=[(column, "in", list(days))],
                 commit_properties=CommitProperties(
-                    app_transactions=[Transaction(f"{column}={day}", attempt.token) for day in days],
+                    app_transactions=marks,
                     custom_metadata={**{name: _as_text(note) for name, note in notes.items()}, **signature},
                 ),
             )
@@ -187,6 +213,10 @@ class Log:
             return None
         except (DeltaError, OSError) as error:
             raise LakeError(f"table {self._dataset.name} cannot be opened: {error}") from None
+
+
+def _source_of(day: str) -> str:
+    return f"built_from={day}"
 
 
 def _as_text(note: Any) -> str:

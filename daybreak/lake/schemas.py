@@ -15,6 +15,8 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     ColumnType.BOOL: pa.bool_(),
     ColumnType.DATE: pa.date32(),
     ColumnType.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+    ColumnType.STRINGS: pa.list_(pa.string()),
+    ColumnType.VECTOR: pa.list_(pa.float32()),
 }
 
 

@@ -21,6 +21,8 @@ SPARK_TYPES: dict[ColumnType, T.DataType] = {
     ColumnType.BOOL: T.BooleanType(),
     ColumnType.DATE: T.DateType(),
     ColumnType.TIMESTAMP: T.TimestampType(),
+    ColumnType.STRINGS: T.ArrayType(T.StringType()),
+    ColumnType.VECTOR: T.ArrayType(T.FloatType()),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from daybreak.contracts import Dataset
 from daybreak.errors import LakeError
 from daybreak.lake.attempts import Attempt
 from daybreak.lake.log import DataFile
-from daybreak.lake.schemas import conform, full_schema
+from daybreak.lake.schemas import conform, data_schema, full_schema
 from daybreak.lake.storage import Storage
 
 ROWS_A_GROUP = 1 << 20
@@ -26,18 +27,43 @@ def stage_arrow(rows: pa.Table, dataset: Dataset, days: Sequence[str], folder: P
             rows = rows.append_column(name, pa.array([days[0]] * rows.num_rows, pa.string()))
     rows = conform(rows, dataset, tuple(full_schema(dataset).names))
     partition = list(dataset.partition)
-    for key in rows.select(partition).group_by(partition).aggregate([]).to_pylist():
-        part = rows
-        for name, value in key.items():
-            part = part.filter(pc.equal(part.column(name), value))
-        place = folder.joinpath(*(f"{name}={value}" for name, value in key.items()))
+    for values in _distinct(rows, partition):
+        place = folder.joinpath(*map("=".join, zip(partition, values, strict=True)))
         place.mkdir(parents=True)
         pq.write_table(
-            part.select(list(dataset.column_names)),
+            _of_partition(rows, partition, values).select(list(dataset.column_names)),
             place / "part-00000.parquet",
             compression="zstd",
             row_group_size=ROWS_A_GROUP,
         )
+
+
+def stage_batches(rows: pa.RecordBatchReader, dataset: Dataset, folder: Path) -> None:
+    """The same for rows that come a batch at a time and say their partition: no more is held than a batch."""
+    names, partition = tuple(full_schema(dataset).names), list(dataset.partition)
+    with contextlib.ExitStack() as open_files:
+        writers: dict[tuple[str, ...], pq.ParquetWriter] = {}
+        for batch in rows:
+            table = conform(pa.Table.from_batches([batch]), dataset, names)
+            for values in _distinct(table, partition):
+                if values not in writers:
+                    place = folder.joinpath(*map("=".join, zip(partition, values, strict=True)))
+                    place.mkdir(parents=True)
+                    writer = pq.ParquetWriter(place / "part-00000.parquet", data_schema(dataset), compression="zstd")
+                    writers[values] = open_files.enter_context(writer)
+                chosen = _of_partition(table, partition, values)
+                writers[values].write_table(chosen.select(list(dataset.column_names)))
+
+
+def _distinct(rows: pa.Table, partition: list[str]) -> list[tuple[str, ...]]:
+    found = rows.select(partition).group_by(partition).aggregate([])
+    return list(zip(*(found[name].to_pylist() for name in partition), strict=True))
+
+
+def _of_partition(rows: pa.Table, partition: list[str], values: tuple[str, ...]) -> pa.Table:
+    for name, value in zip(partition, values, strict=True):
+        rows = rows.filter(pc.equal(rows[name], value))
+    return rows
 
 
 def move_in(
@@ -69,6 +95,8 @@ def _refuse_nulls(found: pq.FileMetaData, dataset: Dataset) -> None:
     for group in range(found.num_row_groups):
         for number in range(found.num_columns):
             chunk = found.row_group(group).column(number)
+            if chunk.path_in_schema not in dataset.column_names:
+                continue  # inside a list, where nulls are the elements'
             nulls = chunk.statistics.null_count if chunk.statistics else 0
             if nulls and not dataset.column(chunk.path_in_schema).nullable:
                 raise LakeError(

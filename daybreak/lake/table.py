@@ -21,7 +21,7 @@ from daybreak.lake.attempts import Attempt
 from daybreak.lake.digest import rows_digest
 from daybreak.lake.log import DataFile, Log
 from daybreak.lake.schemas import full_schema
-from daybreak.lake.staging import move_in, stage_arrow
+from daybreak.lake.staging import move_in, stage_arrow, stage_batches
 from daybreak.lake.storage import Storage
 
 if TYPE_CHECKING:
@@ -88,6 +88,15 @@ class Table:
         """Whether some attempt has committed the day, even with no rows."""
         return self._log.committed_token(day) is not None
 
+    def written(self, days: Sequence[str]) -> set[str]:
+        """Those of the days that some attempt has committed, even with no rows."""
+        return set(self._log.committed_tokens(days))
+
+    def unbuilt(self, source: Table, days: Sequence[str]) -> list[str]:
+        """The days of `source` that this table was never built from, or before they were committed again."""
+        committed, built = source._log.committed_tokens(days), self._log.built_from(days)
+        return [day for day in days if day in committed and committed[day] != built.get(day)]
+
     def read(
         self, window: Window | None = None, columns: Sequence[str] | None = None, version: int | None = None
     ) -> pa.Table:
@@ -132,25 +141,30 @@ class Table:
 
     def replace(
         self,
-        rows: pa.Table | DataFrame,
+        rows: pa.Table | pa.RecordBatchReader | DataFrame,
         attempt: Attempt,
         *,
         days: Sequence[str] = (),
         notes: Mapping[str, Any] | None = None,
+        built_from: tuple[Table, int | None] | None = None,
     ) -> Commit:
-        """Replaces `days` (by default the attempt's own) in one commit, unless a newer attempt was first."""
+        """Replaces `days` (by default the attempt's own) in one commit, unless a newer attempt was first. With
+        `built_from`, a table and its version, it is remembered which commits of those days the rows were made from."""
         days = sorted(days or [attempt.ds])
         newest = self._log.refuse_if_stale(attempt, days)
         staged = self._staging_folder(attempt)
         try:
             if isinstance(rows, pa.Table):
                 stage_arrow(rows, self.dataset, days, staged)
+            elif isinstance(rows, pa.RecordBatchReader):
+                stage_batches(rows, self.dataset, staged)
             else:
                 from daybreak.lake.spark_tables import stage_spark
 
                 stage_spark(rows, self.dataset, days, staged)
             files = move_in(staged, self.dataset, self._storage, attempt, days, after=newest)
-            version = self._log.commit(files, attempt, days, notes or {})
+            sources = built_from[0]._log.committed_tokens(days, built_from[1]) if built_from else {}
+            version = self._log.commit(files, attempt, days, notes or {}, sources)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
         return Commit(self.dataset.name, version, sum(file.rows for file in files), _rows_by_day(files))

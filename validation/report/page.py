@@ -60,12 +60,13 @@ class NightLine:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def render(report: Report) -> bytes:
-    """The page of one night."""
+def render(report: Report, features_page: str | None = None) -> bytes:
+    """The page of one night; `features_page` is the catalogue of features beside it, where there is one."""
     landed = report.landed
-    return _rendered(
+    return rendered(
         "page.html.j2",
         report=report,
+        features_page=features_page,
         verdict=report.verdict,
         landed=landed,
         checked=report.checked,
@@ -79,10 +80,11 @@ def render(report: Report) -> bytes:
 
 def render_index(nights: Sequence[NightLine]) -> bytes:
     """The page that lists all nights, the newest first."""
-    return _rendered("index.html.j2", nights=sorted(nights, key=lambda night: night.ds, reverse=True))
+    return rendered("index.html.j2", nights=sorted(nights, key=lambda night: night.ds, reverse=True))
 
 
-def _rendered(template: str, **values: Any) -> bytes:
+def rendered(template: str, **values: Any) -> bytes:
+    """A page from its template, in which every value is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

@@ -14,6 +14,7 @@ from pydantic import Field
 from daybreak.files import write_atomically
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from validation.report.features import FEATURES_PAGE
 from validation.report.gather import gather
 from validation.report.page import NightLine, render, render_index
 
@@ -30,7 +31,8 @@ def run(config: ReportConfig, io: StepIO) -> Summary:
     report = gather(io, days=config.days, samples=config.samples)
     folder = io.settings.reports
     page = folder / f"{config.ds}.html"
-    write_atomically(page, render(report))
+    features = FEATURES_PAGE if (folder / FEATURES_PAGE).exists() else None
+    write_atomically(page, render(report, features))
     write_atomically(folder / f"{config.ds}.json", NightLine.of(report).to_bytes())
     nights = [NightLine.read(path) for path in folder.glob("????-??-??.json")]
     write_atomically(folder / "index.html", render_index(nights))

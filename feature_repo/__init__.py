@@ -1,0 +1,1 @@
+"""The features as Feast knows them, and the online store that the night fills."""

@@ -1,0 +1,162 @@
+"""Fills the online store with the newest features of every user and item, and checks that they are all there.
+
+For each view the newest row of each entity, as of the moment the night was due, goes online. Where an earlier night
+filled the view and its files are unchanged since, the new nights alone are read and written; else all that can still
+count. Entities whose last row is too old are removed. A view counts once all its entities are found there again, and
+half a view never does: run the step again after a crash. The night of an older day leaves the newer values alone.
+
+Writes `online/materialized`, a row a view. The step fails, with the values online, where the newest row of a view is
+older than its declaration allows: the job that makes it did not run. A second run of a day writes nothing new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import PurePath
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+from pydantic import Field
+
+from daybreak.clock import days_before
+from daybreak.errors import GateError
+from daybreak.features.declaration import FeatureView
+from daybreak.features.online import MATERIALIZED
+from daybreak.features.views import VIEWS
+from daybreak.lake.schemas import data_schema
+from daybreak.step_io import StepIO
+from daybreak.steps import StepConfig, Summary
+from feature_repo.encoding import entity_keys
+from feature_repo.newest import NewestRows, Nights, opened
+from feature_repo.online_store import Mark, OnlineStore, Settled, online_store
+
+
+class MaterializeConfig(StepConfig):
+    """How much memory the search for the newest rows may take."""
+
+    memory: str = Field("1GB", pattern=r"^\d+(MB|GB)$")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a view."""
+
+    view: str
+    mode: str
+    rows: int
+    removed: int
+    entities: int
+    newest_event_ts: str | None
+
+    @property
+    def newest(self) -> datetime | None:
+        return datetime.fromisoformat(self.newest_event_ts) if self.newest_event_ts else None
+
+
+def run(config: MaterializeConfig, io: StepIO) -> Summary:
+    """Fills view after view; each counts from its own end on."""
+    store = online_store(io.settings)
+    marks = store.marks()
+    newest_night = max((mark.night for mark in marks.values()), default="")
+    if newest_night > config.ds:
+        return {"views": 0, "kept": f"{store.place} holds the newer night {newest_night}, which is left as it is"}
+    outcomes, incomplete = [], []
+    with opened(io.settings.scratch / "materialize", config.memory) as database:
+        for view in VIEWS.values():
+            try:
+                outcomes.append(_fill(view, marks.get(view.name), store, database, io))
+            except GateError as error:
+                incomplete.append(str(error))
+    if incomplete:
+        raise GateError(
+            f"{'; '.join(incomplete)}. See whether something else removes them from {store.place} (a memory limit,"
+            " somebody by hand), then run the step again, which fills these views anew",
+            {"views": len(outcomes), "incomplete": len(incomplete)},
+        )
+    rows = [{**asdict(outcome), "newest_event_ts": outcome.newest} for outcome in outcomes]
+    io.write(MATERIALIZED, pa.Table.from_pylist(rows, schema=data_schema(MATERIALIZED)))
+    summary = {"views": len(outcomes), "rows": sum(outcome.rows for outcome in outcomes), "online": store.place}
+    if stale := stale_views(outcomes, io):
+        raise GateError(f"{'; '.join(stale)}. What is online is the newest there is", {**summary, "stale": len(stale)})
+    return summary
+
+
+def stale_views(outcomes: list[Outcome], io: StepIO) -> list[str]:
+    """A sentence for each view whose newest row is older than its declaration allows. A view that never had a row is
+    empty, not stale."""
+    sentences = []
+    for outcome in outcomes:
+        view = VIEWS[outcome.view]
+        moment = Nights.of(view, io).moment
+        fresh = outcome.newest is not None and moment - outcome.newest <= view.fresh_within
+        if not fresh and any(io.days(view.dataset).values()):
+            newest = f"{outcome.newest:%Y-%m-%d %H:%M} UTC" if outcome.newest else "a moment too old to count"
+            sentences.append(
+                f"view {view.name} is stale: its newest row describes {newest}, more than"
+                f" {view.fresh_within.total_seconds() / 3600:g} hours before {moment:%Y-%m-%d %H:%M}; run"
+                f" {view.made_by} for {io.ds}, then this step again"
+            )
+    return sentences
+
+
+def _fill(
+    view: FeatureView, mark: Mark | None, store: OnlineStore, database: DuckDBPyConnection, io: StepIO
+) -> Outcome:
+    """Fills a view and makes it count, unless an entity is missing afterwards."""
+    nights = Nights.of(view, io)
+    paths = nights.paths(io)
+    held = mark if mark and _still_holds(mark, view, io) and _is_worth_keeping(mark, view, store, io) else None
+    new_paths = nights.paths(io, since=days_before(held.night, -1)) if held else paths
+    source = NewestRows(nights, paths, database)
+    with store.filling(view, io.ds, whole=held is None) as filling:
+        written = 0
+        for batch in source.rows(new_paths if held else None):
+            filling.put(batch)
+            written += batch.num_rows
+        settled = filling.settle(entity_keys(view.keys, batch.columns) for batch in source.entities())
+        if settled.missing == 0:
+            outcome = _outcome(view, held, io.ds, written, settled, source.newest_moment())
+            filling.finish(Mark(io.ds, nights.since, _digest(paths), _shape(view), asdict(outcome)))
+            return outcome
+    store.doubt(view.name, io.ds)
+    raise GateError(
+        f"view {view.name} is incomplete online: {settled.missing} of {settled.entities + settled.missing} entities"
+        " cannot be looked up"
+    )
+
+
+def _outcome(
+    view: FeatureView, held: Mark | None, ds: str, written: int, settled: Settled, newest: datetime | None
+) -> Outcome:
+    """What became of a view; of a night that had filled it already, what it said then."""
+    if held and held.outcome and held.night == ds:
+        return Outcome(**held.outcome)
+    said = newest.isoformat() if newest else None
+    return Outcome(view.name, "new" if held else "full", written, settled.removed, settled.entities, said)
+
+
+def _still_holds(mark: Mark, view: FeatureView, io: StepIO) -> bool:
+    """Whether the view is finished, and made of what its tables still hold for those nights."""
+    if mark.outcome is None or mark.shape != _shape(view):
+        return False
+    return mark.files == _digest(io.paths(view.dataset, since=mark.since, until=mark.night))
+
+
+def _is_worth_keeping(mark: Mark, view: FeatureView, store: OnlineStore, io: StepIO) -> bool:
+    """Whether writing the new nights alone is cheaper than all."""
+    new = sum(rows for day, rows in io.days(view.dataset).items() if day > mark.night)
+    return new == 0 or new < store.rewrites_from * (mark.outcome or {}).get("entities", 0)
+
+
+def _digest(paths: list[str]) -> str:
+    """Data files are never written over, so their names tell whether a night was written again."""
+    names = sorted("/".join(PurePath(path).parts[-2:]) for path in paths)
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def _shape(view: FeatureView) -> str:
+    """What a view must keep for its online values to go on counting: columns, types, times."""
+    columns = [f"{column.name} {column.type}" for column in view.dataset.columns]
+    return "; ".join([*columns, f"ttl {view.ttl}", f"nightly {view.nightly}"])

@@ -1,0 +1,158 @@
+"""The newest row of each entity of a view as of a night, streamed from the tables' files by DuckDB.
+
+Which row is the newest is said in `daybreak.features.as_of`. DuckDB works within a bound of memory and spills to the
+scratch folder, and rows come out in batches, so a view may be far larger than memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from daybreak.clock import due
+from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
+from daybreak.features.declaration import FeatureView
+from daybreak.lake.schemas import data_schema
+from daybreak.step_io import StepIO
+
+CELLS_A_BATCH = 500_000
+KEYS_A_BATCH = 100_000
+
+
+@dataclass(frozen=True)
+class Nights:
+    """The nights of a view that can matter for lookups after night `ds`, which count from the moment it was due."""
+
+    view: FeatureView
+    ds: str
+    moment: datetime
+
+    @classmethod
+    def of(cls, view: FeatureView, io: StepIO) -> Nights:
+        return cls(view, io.ds, due(io.ds, io.settings.night_due))
+
+    @property
+    def oldest(self) -> datetime | None:
+        """The earliest moment that a row may describe and still count."""
+        return self.moment - self.view.ttl if self.view.ttl else None
+
+    @property
+    def since(self) -> str | None:
+        """The first night whose rows may still count."""
+        if self.oldest is None or not self.view.nightly:
+            return None
+        return (self.oldest - timedelta(days=1)).date().isoformat()
+
+    def paths(self, io: StepIO, since: str | None = None, until: str | None = None) -> list[str]:
+        """Their files; with `since` or `until`, fewer."""
+        return io.paths(self.view.dataset, since=since or self.since, until=until)
+
+
+@contextmanager
+def opened(scratch: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that works within `memory` and spills to `scratch`."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(scratch),
+        "preserve_insertion_order": False,
+    }
+    with duckdb.connect(config=config) as database:
+        database.execute("set timezone = 'UTC'")
+        yield database
+
+
+class NewestRows:
+    """The view's rows as of a night."""
+
+    def __init__(self, nights: Nights, paths: Sequence[str], database: duckdb.DuckDBPyConnection) -> None:
+        self._nights = nights
+        self._paths = list(paths)
+        self._database = database
+
+    @property
+    def _view(self) -> FeatureView:
+        return self._nights.view
+
+    def rows(self, touched: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Keys, stamps and features of each entity; with `touched`, of those alone that have rows in these files, which
+        are of the newest nights: in a nightly view they hold the newest rows themselves."""
+        if not self._paths or touched == []:
+            return
+        where, order = self._counts, ", ".join(f"{name} desc nulls last" for name in self._by_age)
+        table = self._table(self._paths)
+        if touched is not None and self._view.nightly:
+            table = self._table(touched)
+        elif touched is not None:
+            where += f" and ({self._keys}) in (select ({self._keys}) from {_files(touched)})"
+        query = (
+            f"select * from ({table}) where {where}"
+            f" qualify row_number() over (partition by {self._keys} order by {order}) = 1"
+        )
+        schema = data_schema(self._view.dataset)
+        for batch in self._stream(query, max(1_000, CELLS_A_BATCH // len(schema))):
+            yield batch.select(schema.names).cast(schema)
+
+    def entities(self) -> Iterator[pa.RecordBatch]:
+        """The keys of each entity."""
+        if self._paths:
+            query = f"select distinct {self._keys} from ({self._table(self._paths)}) where {self._counts}"
+            yield from self._stream(query, KEYS_A_BATCH)
+
+    def newest_moment(self) -> datetime | None:
+        """The latest moment that a row describes."""
+        if not self._paths:
+            return None
+        query = f"select max({EVENT_TS}) from ({self._table(self._paths)}) where {self._counts}"
+        for batch in self._stream(query, 1):
+            return batch.column(0)[0].as_py()
+        return None
+
+    def _stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+        yield from self._database.sql(query).to_arrow_reader(rows)
+
+    @property
+    def _counts(self) -> str:
+        """The condition that a row could be known at the moment, and was not too old."""
+        condition = f"{AVAILABLE_TS} <= {_literal(self._nights.moment)}"
+        if self._nights.oldest is None:
+            return condition
+        return f"{condition} and {EVENT_TS} >= {_literal(self._nights.oldest)}"
+
+    @property
+    def _keys(self) -> str:
+        return ", ".join(map(_quoted, self._view.keys))
+
+    @property
+    def _by_age(self) -> list[str]:
+        return [_quoted(name) for name in (EVENT_TS, AVAILABLE_TS, *self._view.feature_names)]
+
+    def _table(self, paths: Sequence[str]) -> str:
+        """All rows of the files, with nulls for features that none of them has yet."""
+        names = self._view.dataset.column_names
+        there = self._columns(paths)
+        columns = [_quoted(name) if name in there else f"null as {_quoted(name)}" for name in names]
+        return f"select {', '.join(columns)} from {_files(paths)}"
+
+    def _columns(self, paths: Sequence[str]) -> set[str]:
+        described = self._database.execute(f"describe select * from {_files(paths)}").fetchall()
+        return {str(column[0]) for column in described}
+
+
+def _files(paths: Sequence[str]) -> str:
+    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _literal(moment: datetime) -> str:
+    return f"timestamptz '{moment.isoformat()}'"

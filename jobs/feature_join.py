@@ -1,0 +1,121 @@
+"""Joins a spine with all that a feature service names, as of each row's moment, by the engine that fits the machine.
+
+Some views are found by what another view tells: a user's taste for the category of an item, by the category that the
+catalogue gave it at that moment. So the views are joined in rounds, each with what the round before has found.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from daybreak.clock import days_before
+from daybreak.features.declaration import Chosen, FeatureService, RequestFeature
+from daybreak.features.on_request import with_request_features
+from daybreak.features.training import SPINE_TS
+from daybreak.lake.schemas import ARROW_TYPES
+from daybreak.lake.spark_tables import SPARK_TYPES
+from daybreak.settings import Settings
+from daybreak.step_io import StepIO
+from jobs import point_in_time, point_in_time_duckdb
+from jobs.lake_sql import rows_of
+
+BATCH_ROWS = 1 << 16
+
+
+def with_features(
+    io: StepIO, service: FeatureService, spine: DataFrame, days: Sequence[str]
+) -> DataFrame | pa.RecordBatchReader:
+    """The rows of the spine, which are of these days, with every feature of the service."""
+    if by_duckdb(io.settings):
+        return _by_duckdb(io, service, spine, days)
+    return _by_spark(io, service, spine, days)
+
+
+def by_duckdb(settings: Settings) -> bool:
+    """Whether one machine does the join: as chosen, else where Spark is no more than one machine either."""
+    if settings.point_in_time == "auto":
+        return settings.spark_master.startswith("local")
+    return settings.point_in_time == "duckdb"
+
+
+def rounds(chosen: Sequence[Chosen], columns: Sequence[str]) -> Iterator[list[Chosen]]:
+    """The views in the order in which they can be found, those together that need no other first."""
+    known, waiting = set(columns), list(chosen)
+    while waiting:
+        ready = [each for each in waiting if set(each.as_of.found_by) <= known]
+        if not ready:
+            lost = ", ".join(each.view.name for each in waiting)
+            raise ValueError(f"{lost}: found by columns that neither the spine nor another view gives")
+        yield ready
+        known.update(output for each in ready for output in each.as_of.outputs)
+        waiting = [each for each in waiting if each not in ready]
+
+
+def _window(chosen: Chosen, days: Sequence[str]) -> dict[str, str | None]:
+    """The nights whose rows could count on these days. The last could be known on its next day at the earliest."""
+    ttl = chosen.view.ttl
+    since = days_before(min(days), ttl.days + 2) if ttl and chosen.view.nightly else None
+    return {"since": since, "until": days_before(max(days), 1)}
+
+
+def _by_spark(io: StepIO, service: FeatureService, spine: DataFrame, days: Sequence[str]) -> DataFrame:
+    rows = spine
+    for ready in rounds(service.chosen, spine.columns):
+        sides = [(each.as_of, io.frame(each.view.dataset, **_window(each, days))) for each in ready]
+        rows = point_in_time.join(rows, SPINE_TS, sides)
+    features = service.on_request
+    added = [T.StructField(feature.name, SPARK_TYPES[feature.type]) for feature in features]
+    return rows.mapInArrow(
+        lambda batches: with_request_features(batches, SPINE_TS, features), T.StructType([*rows.schema.fields, *added])
+    )
+
+
+def _by_duckdb(io: StepIO, service: FeatureService, spine: DataFrame, days: Sequence[str]) -> pa.RecordBatchReader:
+    folder = io.settings.scratch / "spines" / f"{io.attempt.work}-{io.attempt.ds}-{io.attempt.token}"
+    spine.write.mode("overwrite").parquet(str(folder / "spine"))
+    engine = _engine(io.settings, folder)
+    rows = f"read_parquet('{folder}/spine/*.parquet')"
+    for number, ready in enumerate(rounds(service.chosen, spine.columns)):
+        sides = []
+        for each in ready:
+            paths = io.paths(each.view.dataset, **_window(each, days))
+            sides.append((each.as_of, rows_of(engine, each.view.dataset, paths)))
+        point_in_time_duckdb.join(engine, rows, SPINE_TS, sides).create_view(f"round_{number}")
+        rows = f"round_{number}"
+    batches = engine.sql(f"FROM {rows}").to_arrow_reader(BATCH_ROWS)
+    added = [pa.field(feature.name, ARROW_TYPES[feature.type]) for feature in service.on_request]
+    schema = pa.schema([*batches.schema, *added])
+    return pa.RecordBatchReader.from_batches(schema, _finished(engine, folder, batches, service.on_request))
+
+
+def _engine(settings: Settings, folder: Path) -> duckdb.DuckDBPyConnection:
+    """DuckDB within the memory that Spark may have; what does not fit goes to the folder."""
+    return duckdb.connect(
+        config={
+            "memory_limit": f"{settings.spark_memory}b",
+            "temp_directory": str(folder / "spilled"),
+            "preserve_insertion_order": False,
+        }
+    )
+
+
+def _finished(
+    engine: duckdb.DuckDBPyConnection,
+    folder: Path,
+    batches: pa.RecordBatchReader,
+    features: Sequence[RequestFeature],
+) -> Iterator[pa.RecordBatch]:
+    """The joined rows with the features of their moments; after the last, nothing is left behind."""
+    try:
+        with closing(engine):
+            yield from with_request_features(batches, SPINE_TS, features)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

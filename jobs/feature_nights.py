@@ -1,0 +1,55 @@
+"""What the feature jobs share: which nights a run builds, and the stamps of its rows.
+
+A run builds its own night and the earlier ones that the view still lacks, each with what had been delivered by then.
+So the first run, and the first after a view was added, leaves a history to train on; every other run builds one night.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from daybreak.clock import days_before, days_between, due, end_of
+from daybreak.contracts import DS
+from daybreak.datasets import DELIVERIES
+from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
+from daybreak.features.declaration import FeatureView
+from daybreak.step_io import StepIO
+from daybreak.steps import StepConfig, Summary
+
+
+class FeatureConfig(StepConfig):
+    """What a feature means is declared with its view; a run has nothing to choose."""
+
+
+def nights_to_build(io: StepIO, view: FeatureView) -> list[str]:
+    """This night, after those of `feature_history_days` before it that were landed and that the view lacks."""
+    earlier = days_between(days_before(io.ds, io.settings.feature_history_days), days_before(io.ds, 1))
+    return [*sorted(io.written(DELIVERIES, earlier) - io.written(view.dataset, earlier)), io.ds]
+
+
+def write_nights(io: StepIO, view: FeatureView, rows: DataFrame, nights: list[str]) -> Summary:
+    """Commits the nights at once. The rows say their night in `ds`, and `event_ts` where they describe a state."""
+    commit = io.write(view.dataset, _stamped(rows, io.settings.night_due), days=nights)
+    return {"rows": commit.rows, "nights": len(nights), "first_night": nights[0]}
+
+
+def end_of_night() -> Column:
+    """The end of the day in `ds`, up to which its night sees."""
+    return F.date_add(F.col(DS).cast("date"), 1).cast("timestamp")
+
+
+def _stamped(rows: DataFrame, night_due: str) -> DataFrame:
+    hours, minutes = map(int, night_due.split(":"))
+    if EVENT_TS not in rows.columns:
+        rows = rows.withColumn(EVENT_TS, end_of_night())
+    return rows.withColumn(AVAILABLE_TS, end_of_night() + F.make_dt_interval(hours=F.lit(hours), mins=F.lit(minutes)))
+
+
+def stamped_arrow(rows: pa.Table, night: str, night_due: str) -> pa.Table:
+    """Rows that describe the end of a night's day, with their stamps."""
+    for name, moment in ((EVENT_TS, end_of(night)), (AVAILABLE_TS, due(night, night_due))):
+        stamps = pa.repeat(pa.scalar(moment, pa.timestamp("us", tz="UTC")), rows.num_rows)
+        rows = rows.append_column(name, stamps)
+    return rows

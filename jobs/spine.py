@@ -1,0 +1,100 @@
+"""The spine of training rows: what was shown or wanted unprompted, and what came of it.
+
+An outcome (a view, rating, cart or purchase) belongs to the last time the item was shown to the user before it, if that
+was at most `outcome_hours` before. An outcome that belongs to none was wanted unprompted: the first of a user, item and
+day makes a row.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from daybreak.contracts import DS, LANDED_DS
+from daybreak.features.training import LABELS, SHOWN, SPINE_TS, UNPROMPTED
+
+OUTCOMES = ("view", "rating", "cart", "purchase")
+MEANS = {"clicked": OUTCOMES, "carted": ("cart",), "purchased": ("purchase",)}
+"""Which outcomes make each label true."""
+
+DAY_TOLD = "day_told"
+PAIR = ("user_id", "item_id")
+
+
+def spine(events: DataFrame, days: list[str], outcome_hours: int, maturity_days: int) -> DataFrame:
+    """The rows of these days, told from all events that could matter to one of them."""
+    told = _credited(_by_day_told(events, days, outcome_hours, maturity_days), outcome_hours)
+    of_its_day = told.where(F.col(DS) == F.col(DAY_TOLD))
+    shown = of_its_day.where(_is_shown())
+    unprompted = _first_of_day(of_its_day.where(F.col("shown_id").isNull()))
+    return _with_outcomes(shown, told).unionByName(unprompted)
+
+
+def _by_day_told(events: DataFrame, days: list[str], outcome_hours: int, maturity_days: int) -> DataFrame:
+    """Each event once for every day whose rows it can matter to: its own, those before that it may be an outcome of,
+    and those after whose outcomes it may explain; known by when that day was mature, and of a pair that met on it."""
+    explains_days = -(-outcome_hours // 24)
+
+    def matters(day: Column) -> Column:
+        mature = F.date_add(day.cast("date"), maturity_days).cast("string")
+        first = F.date_sub(day.cast("date"), explains_days).cast("string")
+        return (F.col(DS) >= first) & (F.col(DS) <= mature) & (F.col(LANDED_DS) <= mature)
+
+    told = F.explode(F.filter(F.array(*(F.lit(day) for day in days)), matters))
+    relevant = events.where(_is_shown() | _is_outcome())
+    met = relevant.where(F.col(DS).isin(days)).select(F.col(DS).alias(DAY_TOLD), *PAIR).distinct()
+    return relevant.withColumn(DAY_TOLD, told).join(met.hint("shuffle_hash"), on=[DAY_TOLD, *PAIR], how="left_semi")
+
+
+def _credited(events: DataFrame, outcome_hours: int) -> DataFrame:
+    """Each event with `shown_id`, the showing it is credited to; a showing is its own."""
+    before = (
+        Window.partitionBy(DAY_TOLD, *PAIR)
+        .orderBy("event_ts", F.when(_is_shown(), 0).otherwise(1), "event_id")
+        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    )
+    showing = F.last(F.when(_is_shown(), F.struct("event_id", "event_ts")), ignorenulls=True).over(before)
+    in_time = F.col("event_ts") <= F.col("showing.event_ts") + F.make_dt_interval(hours=F.lit(outcome_hours))
+    return (
+        events.withColumn("showing", showing)
+        .withColumn("shown_id", F.when(in_time, F.col("showing.event_id")))
+        .drop("showing")
+    )
+
+
+def _is_shown() -> Column:
+    return F.col("event_type") == "impression"
+
+
+def _is_outcome() -> Column:
+    return F.col("event_type").isin(*OUTCOMES)
+
+
+def _labels() -> list[Column]:
+    return [F.bool_or(F.col("event_type").isin(*kinds)).alias(label) for label, kinds in MEANS.items()]
+
+
+def _with_outcomes(shown: DataFrame, told: DataFrame) -> DataFrame:
+    outcomes = told.where(_is_outcome()).groupBy("shown_id", F.col(DAY_TOLD).alias(DS)).agg(*_labels())
+    rows = shown.join(outcomes, on=["shown_id", DS], how="left")
+    return _as_rows(rows, SHOWN)
+
+
+def _first_of_day(outcomes: DataFrame) -> DataFrame:
+    first = F.min_by(F.struct("event_id", "event_ts", "surface", "position"), F.struct("event_ts", "event_id"))
+    rows = outcomes.groupBy(*PAIR, DS).agg(first.alias("first"), *_labels())
+    return _as_rows(rows.select("*", "first.*"), UNPROMPTED)
+
+
+def _as_rows(rows: DataFrame, kind: str) -> DataFrame:
+    return rows.select(
+        F.col("event_id").alias("row_id"),
+        "user_id",
+        "item_id",
+        F.col("event_ts").alias(SPINE_TS),
+        F.lit(kind).alias("kind"),
+        "surface",
+        "position",
+        *(F.coalesce(label, F.lit(False)).alias(label) for label in LABELS),
+        DS,
+    )

@@ -1,0 +1,28 @@
+"""States as features: each holds from the moment it began, and is known from the night that delivered it."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from daybreak.contracts import DS, Dataset
+from daybreak.features.as_of import EVENT_TS
+from daybreak.features.declaration import FeatureView
+from daybreak.step_io import StepIO
+
+
+def nights_with_states(io: StepIO, view: FeatureView, states: Dataset) -> list[str]:
+    """This night, after all earlier ones whose states the view lacks, however long ago."""
+    days = [day for day in io.days(states) if day < io.ds]
+    return [*sorted(set(days) - io.written(view.dataset, days)), io.ds]
+
+
+def newest_of_night(states: DataFrame, key: str, nights: list[str]) -> DataFrame:
+    """The states delivered on these nights, the newest where one night delivered several of one entity."""
+    newest = Window.partitionBy(key, DS).orderBy(F.desc("updated_ts"))
+    return (
+        states.where(F.col(DS).isin(nights))
+        .withColumn("place", F.row_number().over(newest))
+        .where(F.col("place") == 1)
+        .withColumn(EVENT_TS, F.col("updated_ts"))
+    )

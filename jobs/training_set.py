@@ -1,0 +1,74 @@
+"""Training rows of the ranker, in `training/ranker_rows`: each moment with what could be known then, and its outcome.
+
+A night writes the day whose labels have just grown mature, `maturity_days` ago, and of `feature_history_days` before it
+those that are missing. The outcomes counted are those delivered by the night that made them mature, so a day's rows are
+the same whenever they are made. Each row carries the features that were available at its moment, nulls where nothing
+was known. A second run of a night replaces its day with the same rows.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from daybreak.clock import days_before, days_between
+from daybreak.datasets import DELIVERIES, EVENTS, ITEMS
+from daybreak.features.partials import ITEM_DAYS
+from daybreak.features.services import RANKER
+from daybreak.features.training import LABELS, RANKER_ROWS
+from daybreak.spark import let_go
+from daybreak.step_io import StepIO
+from daybreak.steps import StepConfig, Summary
+from jobs.feature_join import with_features
+from jobs.negatives import offered, sampled
+from jobs.spine import spine
+
+POPULARITY_DAYS = 28
+
+
+class TrainingSetConfig(StepConfig):
+    """When an outcome counts, when labels are mature, and how negatives are drawn."""
+
+    outcome_hours: int = Field(48, ge=1)
+    maturity_days: int = Field(3, ge=1)
+    draws: int = Field(2, ge=0)
+    popular_share: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _labels_are_mature(self) -> TrainingSetConfig:
+        if self.outcome_hours > 24 * self.maturity_days:
+            raise ValueError(
+                f"outcomes count for {self.outcome_hours} hours, but labels are taken after {self.maturity_days} days;"
+                " raise maturity_days or lower outcome_hours"
+            )
+        return self
+
+
+def run(config: TrainingSetConfig, io: StepIO) -> Summary:
+    """Makes the rows of the days that are mature and missing."""
+    days = _mature_days(config, io)
+    try:
+        written = io.write(RANKER_ROWS, with_features(io, RANKER, _spine(config, io, days), days), days=days)
+    finally:
+        let_go(io.spark)
+    return {"rows": written.rows, "days": len(days), "first_day": days[0], "last_day": days[-1]}
+
+
+def _mature_days(config: TrainingSetConfig, io: StepIO) -> list[str]:
+    """The day that grew mature tonight, after those before it that were landed and have no rows."""
+    newest = days_before(io.ds, config.maturity_days)
+    earlier = days_between(days_before(newest, io.settings.feature_history_days), days_before(newest, 1))
+    return [*sorted(io.written(DELIVERIES, earlier) - io.written(RANKER_ROWS, earlier)), newest]
+
+
+def _spine(config: TrainingSetConfig, io: StepIO, days: list[str]) -> DataFrame:
+    events = io.frame(EVENTS, since=days_before(days[0], config.maturity_days))
+    observed = spine(events, days, config.outcome_hours, config.maturity_days)
+    observed = observed.withColumn("sampling_probability", F.lit(None).cast("double")).localCheckpoint()
+    if not config.draws:
+        return observed
+    wanted = observed.where(F.col(LABELS[0]))
+    popular = io.frame(ITEM_DAYS, since=days_before(days[0], POPULARITY_DAYS), until=days_before(days[-1], 1))
+    offers = offered(io.frame(ITEMS, until=days_before(days[-1], 1)), popular, days)
+    return observed.unionByName(sampled(wanted, offers, config.draws, config.popular_share, io.settings.seed))

@@ -1,0 +1,264 @@
+"""What is counted of users and items equals the same figures worked out by another engine, for each night as that
+night saw its events."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import duckdb
+import pytest
+from pyspark.sql import SparkSession
+
+from daybreak.clock import days_before, end_of
+from daybreak.datasets import EVENTS, ITEMS
+from daybreak.features.counted import (
+    ITEM_ACTIVITY,
+    USER_ACTIVITY,
+    USER_BRAND,
+    USER_CATEGORY,
+    USER_ITEM,
+    USER_SESSIONS,
+)
+from daybreak.features.declaration import FeatureView
+from daybreak.features.partials import PARTIALS
+from daybreak.lake import Lake, Window
+from daybreak.settings import Settings
+from tests.jobs.feature_nights import build, item_state, land, random_events, rows_of
+from tests.tiny import day
+
+pytestmark = pytest.mark.slow
+VIEWS = (USER_ACTIVITY, ITEM_ACTIVITY, USER_SESSIONS, USER_CATEGORY, USER_BRAND, USER_ITEM)
+LAST = 44
+NIGHTS = (38, LAST)
+
+KNOWN = """
+    SELECT *, CASE event_type WHEN 'view' THEN 1 WHEN 'purchase' THEN 5 WHEN 'cart' THEN 3 WHEN 'rating' THEN 3 END
+           AS w,
+           date_diff('day', ds::DATE, $night::DATE) AS age
+    FROM events WHERE landed_ds <= $night AND ds <= $night AND ds > $reach
+"""
+
+
+def _count(kind: str, days: int) -> str:
+    return f"count(*) FILTER (event_type = '{kind}' AND age < {days}) AS {kind}s_{days}d"
+
+
+COUNTS = ", ".join(_count(kind, days) for kind in ("impression", "view", "cart", "purchase") for days in (1, 7, 28))
+ACTIVITY = f"""
+    WITH known AS ({KNOWN}), counted AS (
+        SELECT KEY, {COUNTS},
+            count(*) FILTER (event_type = 'rating' AND age < 28) AS ratings_28d,
+            avg(rating) FILTER (event_type = 'rating' AND age < 28) AS rating_mean_28d,
+            count(*) FILTER (event_type = 'dismiss' AND age < 28) AS dismissals_28d,
+            count(DISTINCT ds) FILTER (age < 7) AS active_days_7d,
+            count(DISTINCT ds) FILTER (age < 28) AS active_days_28d,
+            max(event_ts) AS last_event_ts,
+            max(event_ts) FILTER (event_type = 'purchase') AS last_purchase_ts,
+            coalesce(sum(w) FILTER (age < 7), 0) AS interest_7d,
+            coalesce(sum(w) FILTER (age < 28), 0) AS interest_28d,
+            coalesce(sum(price) FILTER (event_type = 'purchase' AND age < 7), 0) AS spend_7d,
+            coalesce(sum(price) FILTER (event_type = 'purchase' AND age < 28), 0) AS spend_28d
+        FROM known GROUP BY KEY
+    ), usual AS (
+        SELECT sum(views_7d) / sum(impressions_7d) AS c7, sum(views_28d) / sum(impressions_28d) AS c28,
+               sum(purchases_28d) / sum(views_28d) AS v28 FROM counted
+    )
+    SELECT * EXCLUDE (c7, c28, v28),
+        (views_7d + 20 * c7) / (impressions_7d + 20) AS click_rate_7d,
+        (views_28d + 20 * c28) / (impressions_28d + 20) AS click_rate_28d,
+        (purchases_28d + 20 * v28) / (views_28d + 20) AS conversion_rate_28d,
+        pow(0.5, epoch($end - last_event_ts) / 604800) AS recency_score,
+        CASE WHEN active_days_7d > 0 THEN interest_7d / active_days_7d ELSE 0 END AS engagement_7d,
+        (interest_7d / 7 + 1) / ((interest_28d - interest_7d) / 21 + 1) AS popularity_trend
+    FROM counted, usual
+"""
+SESSIONS = f"""
+    WITH known AS ({KNOWN}), visits AS (
+        SELECT user_id, min(event_ts) AS first_ts, max(event_ts) AS last_ts, count(*) AS events,
+               count(*) FILTER (event_type = 'view') AS views
+        FROM known WHERE session_id IS NOT NULL GROUP BY user_id, session_id
+    ), visiting AS (
+        SELECT user_id, count(*) FILTER (last_ts >= $end - INTERVAL 7 DAY) AS sessions_7d,
+               count(*) FILTER (last_ts >= $end - INTERVAL 28 DAY) AS sessions_28d,
+               avg(epoch(last_ts - first_ts) / 60) FILTER (last_ts >= $end - INTERVAL 28 DAY) AS session_minutes_28d,
+               avg(events) FILTER (last_ts >= $end - INTERVAL 28 DAY) AS session_events_28d,
+               avg(views) FILTER (last_ts >= $end - INTERVAL 28 DAY) AS session_depth_28d,
+               max(last_ts) AS last_session_ts
+        FROM visits GROUP BY user_id
+    ), newest AS (
+        SELECT user_id, item_id, max(event_ts) AS ts FROM known WHERE w IS NOT NULL GROUP BY user_id, item_id
+    ), lists AS (
+        SELECT user_id, list(item_id ORDER BY ts DESC, item_id)[:20] AS last_items FROM newest GROUP BY user_id
+    ), users AS (
+        SELECT user_id, avg(dwell_s) FILTER (event_type = 'view' AND age < 28) AS dwell_s_28d
+        FROM known GROUP BY user_id
+    )
+    SELECT users.*, coalesce(sessions_7d, 0) AS sessions_7d, coalesce(sessions_28d, 0) AS sessions_28d,
+           session_minutes_28d, session_events_28d, session_depth_28d, last_session_ts, last_items
+    FROM users LEFT JOIN visiting USING (user_id) LEFT JOIN lists USING (user_id)
+"""
+AFFINITY = f"""
+    WITH known AS ({KNOWN}), placed AS (
+        SELECT known.user_id, i.KIND, w, age,
+        FROM known JOIN items i ON i.item_id = known.item_id AND i.ds <= known.landed_ds
+        WHERE w IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY known.event_id ORDER BY i.updated_ts DESC, i.ds DESC) = 1
+    ), tastes AS (
+        SELECT user_id, KIND, coalesce(sum(w * pow(0.5, age / 7)) FILTER (age < 28), 0) AS interest,
+               count(*) FILTER (age < 28) AS events_28d
+        FROM placed WHERE KIND IS NOT NULL GROUP BY ALL
+    )
+    SELECT *, CASE WHEN sum(interest) OVER (PARTITION BY user_id) > 0
+                   THEN interest / sum(interest) OVER (PARTITION BY user_id) ELSE 0 END AS affinity FROM tastes
+"""
+PAIRS = f"""
+    WITH known AS ({KNOWN})
+    SELECT user_id, item_id, count(*) FILTER (event_type = 'impression') AS impressions_28d,
+           count(*) FILTER (event_type = 'view') AS views_28d, count(*) FILTER (event_type = 'cart') AS carts_28d,
+           count(*) FILTER (event_type = 'purchase') AS purchases_28d, max(event_ts) AS last_contact_ts
+    FROM known WHERE age < 28 GROUP BY ALL HAVING bool_or(landed_ds = $night)
+"""
+ORACLES = {
+    USER_ACTIVITY: ACTIVITY.replace("KEY", "user_id"),
+    ITEM_ACTIVITY: ACTIVITY.replace("KEY", "item_id"),
+    USER_SESSIONS: SESSIONS,
+    USER_CATEGORY: AFFINITY.replace("KIND", "category"),
+    USER_BRAND: AFFINITY.replace("KIND", "brand"),
+    USER_ITEM: PAIRS,
+}
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
+    """Events of 45 nights, all landed before the features of any are made. A user stops after the fourth night, so that
+    the windows run out; nobody does anything on one night."""
+    settings = Settings(home=tmp_path_factory.mktemp("features"), feature_history_days=0)
+    lake, random = Lake.of(settings), Random(11)
+    for landed in range(LAST + 1):
+        events = [] if landed == 20 else random_events(random, landed)
+        if landed < 4:
+            events += [{**row, "event_id": f"{row['event_id']}-gone", "user_id": "gone"} for row in events[:3]]
+        changed = range(16) if landed == 0 else [random.randint(0, 15)]
+        land(lake, landed, events, [item_state(f"i{n}", landed, n + landed) for n in changed])
+    for night in NIGHTS:
+        build(settings, night)
+    return settings
+
+
+def oracle(settings: Settings, view: FeatureView, number: int) -> dict[tuple[str, ...], dict[str, Any]]:
+    lake, night = Lake.of(settings), day(number)
+    with duckdb.connect() as connection:
+        connection.register("events", lake.table(EVENTS).read(Window()))
+        connection.register("items", lake.table(ITEMS).read(Window()))
+        values = {"night": night, "reach": days_before(night, 35), "end": end_of(night)}
+        sql = ORACLES[view]
+        answer = connection.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
+        names = [column[0] for column in answer.description]
+        rows = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+    return {tuple(row[key] for key in view.keys): row for row in rows}
+
+
+def same(made: Any, expected: Any) -> bool:
+    if isinstance(made, float) and expected is not None:
+        return math.isclose(made, expected, rel_tol=1e-9, abs_tol=1e-8)
+    return made == expected
+
+
+@pytest.mark.parametrize("number", NIGHTS)
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_features_equal_those_of_another_engine(counted: Settings, view: FeatureView, number: int) -> None:
+    """The same entities, and each feature of each, from the events that had happened and landed by that night."""
+    made, expected = rows_of(Lake.of(counted), view, number), oracle(counted, view, number)
+    assert made.keys() == expected.keys()
+    assert len(made) >= 12
+    for key, row in made.items():
+        wrong = [name for name in view.feature_names if not same(row[name], expected[key][name])]
+        assert not wrong, f"{key}: " + "; ".join(f"{n} {row[n]} != {expected[key][n]}" for n in wrong)
+
+
+def test_rows_say_what_they_describe_and_from_when_they_could_be_known(counted: Settings) -> None:
+    """They describe the end of their day, and are available when its night was due, whenever they were made."""
+    for view in VIEWS:
+        for row in rows_of(Lake.of(counted), view, LAST).values():
+            assert row["event_ts"] == end_of(day(LAST))
+            assert row["available_ts"] == end_of(day(LAST)) + timedelta(hours=6)
+
+
+def test_who_left_the_longest_window_is_told_as_idle_for_a_week_and_then_not_at_all(counted: Settings) -> None:
+    """The last event was on the fourth day: in reach of 35 days still on the night after 34 more, not on the next."""
+    at_rest = rows_of(Lake.of(counted), USER_ACTIVITY, 38).get(("gone",))
+    last = max(_moments_of(counted, "gone"))
+    assert (at_rest is not None) == (last >= end_of(day(38)) - timedelta(days=35))
+    assert ("gone",) not in rows_of(Lake.of(counted), USER_ACTIVITY, LAST)
+    if at_rest:
+        assert at_rest["views_28d"] == at_rest["active_days_28d"] == 0
+
+
+def _moments_of(settings: Settings, user: str) -> list[datetime]:
+    rows = Lake.of(settings).table(EVENTS).read(Window()).to_pylist()
+    return [row["event_ts"] for row in rows if row["user_id"] == user]
+
+
+def test_a_late_event_changes_features_only_from_the_night_that_saw_it(settings: Settings, spark: SparkSession) -> None:
+    """The night of its day, built again after it came, stays as it was to the last bit; the next night counts it."""
+    lake, random = Lake.of(settings), Random(5)
+    for number in range(3):
+        land(lake, number, random_events(random, number))
+    build(settings, 2)
+    before = {view.name: lake.table(view.dataset).digest(day(2)) for view in VIEWS}
+    late = {"event_id": "late", "event_ts": f"{day(2)}T12:00:00+00:00", "user_id": "u0", "item_id": "i1"}
+    land(lake, 3, [{**late, "event_type": "view"}])
+    build(settings, 2)
+    assert {view.name: lake.table(view.dataset).digest(day(2)) for view in VIEWS} == before
+    views = rows_of(lake, USER_ACTIVITY, 2)["u0",]["views_7d"]
+    build(settings, 3)
+    assert rows_of(lake, USER_ACTIVITY, 3)["u0",]["views_7d"] == views + 1
+    assert rows_of(lake, USER_ITEM, 3).keys() == {("u0", "i1")}
+
+
+def test_a_history_built_at_once_equals_its_nights_built_one_by_one(settings: Settings, spark: SparkSession) -> None:
+    """The first run leaves the rows of the nights before it, as those nights would have made them."""
+    lake, random = Lake.of(settings), Random(3)
+    nights = range(6)
+    for number in nights:
+        land(lake, number, random_events(random, number), [item_state("i1", number, number)])
+    build(settings, 5)
+    at_once = {(table.name, n): lake.table(table).digest(day(n)) for table in _tables() for n in nights}
+    alone = Settings(home=settings.home / "alone", feature_history_days=0)
+    random = Random(3)
+    for number in nights:
+        land(Lake.of(alone), number, random_events(random, number), [item_state("i1", number, number)])
+    for number in nights:
+        build(alone, number)
+    assert {(t.name, n): Lake.of(alone).table(t).digest(day(n)) for t in _tables() for n in nights} == at_once
+
+
+def _tables() -> list[Any]:
+    return [*PARTIALS, *(view.dataset for view in VIEWS)]
+
+
+def test_a_night_landed_again_is_counted_anew(settings: Settings, spark: SparkSession) -> None:
+    """Whoever lands other events for a night finds them in the features of the next run."""
+    lake, random = Lake.of(settings), Random(9)
+    for number in range(3):
+        land(lake, number, random_events(random, number))
+    build(settings, 2)
+    view = {"event_id": "new", "event_ts": f"{day(1)}T12:00:00+00:00", "user_id": "new", "item_id": "i1"}
+    land(lake, 1, [{**view, "event_type": "view"}])
+    build(settings, 2)
+    assert ("new",) in rows_of(lake, USER_ACTIVITY, 2)
+
+
+def test_a_night_without_events_has_features_of_those_before(settings: Settings, spark: SparkSession) -> None:
+    """Everything still in reach gets its row, a day older."""
+    lake = Lake.of(settings)
+    land(lake, 0, random_events(Random(1), 0))
+    land(lake, 1, [])
+    build(settings, 1)
+    first, second = rows_of(lake, USER_ACTIVITY, 0), rows_of(lake, USER_ACTIVITY, 1)
+    assert first.keys() == second.keys()
+    assert all(row["views_1d"] == 0 for row in second.values())
+    assert rows_of(lake, USER_ITEM, 1) == {}
