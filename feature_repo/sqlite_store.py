@@ -6,11 +6,11 @@ that Feast gives its second. A view is filled in one transaction, while readers 
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,7 @@ class SqliteFilling:
         self._whole = whole
         self._table = f'"{PROJECT}_{view.name}"'
         self._index = f'"{PROJECT}_{view.name}_ek"'
+        self._insert = _insert("insert" if whole else "insert or replace", self._table, view)
         self._indexed = not whole
         self.finished = False
         if whole:
@@ -106,12 +107,7 @@ class SqliteFilling:
             )
 
     def put(self, rows: pa.RecordBatch) -> None:
-        verb = "insert" if self._whole else "insert or replace"
-        self._database.executemany(
-            f"{verb} into {self._table} (entity_key, feature_name, value, value_text, event_ts, created_ts)"
-            " values (?, ?, ?, ?, ?, ?)",
-            _cells(self._view, rows),
-        )
+        self._database.executemany(self._insert, _entities(self._view, rows))
 
     def settle(self, expected: Iterable[pa.BinaryArray]) -> Settled:
         self._index_rows()
@@ -151,17 +147,30 @@ class SqliteFilling:
             self._indexed = True
 
 
-def _cells(view: FeatureView, rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    """A row an entity and feature, those of an entity together."""
-    keys = encoding.entity_keys(view.keys, [rows.column(name) for name in view.keys]).to_pylist()
-    stamps = [_stored_moments(rows.column(name)) for name in (EVENT_TS, AVAILABLE_TS)]
-    by_feature = []
+def _insert(verb: str, table: str, view: FeatureView) -> str:
+    """One statement an entity: its key and stamps once, then for each feature the value, and its text where it has
+    one."""
+    places = itertools.count(4)
+    rows = []
+    for feature in view.features:
+        text = f"?{next(places)}" if feature.type in TEXTUAL else "null"
+        rows.append(f"(?1, '{feature.name}', ?{next(places)}, {text}, ?2, ?3)")
+    columns = "entity_key, feature_name, value, value_text, event_ts, created_ts"
+    return f"{verb} into {table} ({columns}) values {', '.join(rows)}"
+
+
+def _entities(view: FeatureView, rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    """What the statement takes, entity by entity."""
+    columns: list[Iterable[Any]] = [
+        encoding.entity_keys(view.keys, [rows.column(name) for name in view.keys]).to_pylist(),
+        *(_stored_moments(rows.column(name)) for name in (EVENT_TS, AVAILABLE_TS)),
+    ]
     for feature in view.features:
         column = rows.column(feature.name)
-        texts = map(_text, column.to_pylist()) if feature.type in TEXTUAL else repeat(None)
-        values = encoding.values(feature.type, column).to_pylist()
-        by_feature.append(zip(keys, repeat(feature.name), values, texts, *stamps, strict=False))
-    return chain.from_iterable(zip(*by_feature, strict=True))
+        if feature.type in TEXTUAL:
+            columns.append(map(_text, column.to_pylist()))
+        columns.append(encoding.values(feature.type, column).to_pylist())
+    return zip(*columns, strict=True)
 
 
 def _text(value: Any) -> str | None:

@@ -63,7 +63,7 @@ def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("keep_releases: ", "seed: ", "reader_port: "):
         assert name in said
     assert "\n" not in said
-    assert "The settings are: airflow_port, dags_dir, home, " in said
+    assert "The settings are: airflow_port, dags_dir, feature_history_days, " in said
 
 
 @pytest.mark.parametrize("content", [b"home =", b"\xff\xfe", None])

@@ -25,7 +25,7 @@ from tests.feature_repo.lookups import Lookups
 from tests.feature_repo.nights import MONDAY, TUESDAY, write_night
 
 APPLY, MATERIALIZE = step_named("feature_repo.apply"), step_named("feature_repo.materialize")
-MOMENTS = [("put", 2), ("finish", len(VIEWS))]
+MOMENTS = [("settle", 2), ("finish", len(VIEWS))]
 
 
 @pytest.mark.parametrize(("method", "time"), MOMENTS)

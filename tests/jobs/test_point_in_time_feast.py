@@ -20,7 +20,6 @@ from daybreak.features.as_of import AsOf
 from tests.jobs.point_in_time_oracle import MICROSECOND, MOMENT, START, TTL, Row, told
 from tests.jobs.test_point_in_time import by_duckdb, by_spark
 
-pytest.importorskip("feast")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 TASTE = AsOf("taste", ("user_id",), ("score",), TTL)
