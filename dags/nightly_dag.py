@@ -1,12 +1,13 @@
 """### The night
 
-Lands a day's deliveries, audits what was accepted, makes candidates, merges them into lists, gates and publishes the
-lists, and writes the night's report. Runs at 02:00 UTC for the day that has just ended; give `run_date` for another.
+Lands a day's deliveries and audits what was accepted. Then, side by side: makes candidates, merges them into lists,
+gates and publishes the lists; and makes features, fills the online store, and joins training rows. At the end it writes
+the night's report. Runs at 02:00 UTC for the day that has just ended; give `run_date` for another.
 
 - Every task is a line that can be typed: `daybreak run <steps> --ds <day>`. Running a day again gives the same bytes.
 - A foreseen failure (a missing delivery, a closed gate) fails at once with its sentence at the end of the task's log,
   and what was live stays live. Anything else is tried once more.
-- The report is written whatever happened; `verdict` then fails the run if the lists or the report failed.
+- The report is written whatever happened; `verdict` then fails the run if lists, features or the report failed.
 """
 
 from __future__ import annotations
@@ -42,10 +43,36 @@ with DAG(
     with TaskGroup("lists") as lists:
         DaybreakRun(task_id="publish", steps=["serving_export.lists", "serving_export.gates", "serving_export.publish"])
 
+    with TaskGroup("features") as features:
+        views = DaybreakRun(
+            task_id="views",
+            steps=[
+                *(
+                    "jobs.partials",
+                    "jobs.user_profile",
+                    "jobs.user_activity",
+                    "jobs.user_sessions",
+                    "jobs.user_category",
+                ),
+                *("jobs.user_brand", "jobs.user_item", "jobs.user_graph"),
+                *("jobs.item_catalogue", "jobs.item_activity", "jobs.item_text"),
+            ],
+        )
+        online = DaybreakRun(
+            task_id="online",
+            steps=[
+                *("feature_repo.apply", "feature_repo.materialize", "feature_repo.skew"),
+                "validation.feature_stats",
+            ],
+        )
+        training_rows = DaybreakRun(task_id="training_rows", steps=["jobs.training_set"])
+        views >> [online, training_rows]
+
     with TaskGroup("report") as report:
         DaybreakRun(task_id="page", steps=["validation.report"], trigger_rule="all_done")
 
     verdict = EmptyOperator(task_id="verdict")
 
     land >> audit >> candidates >> lists >> report >> verdict
-    lists >> verdict
+    audit >> features >> report
+    [lists, features] >> verdict

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 
 LOOPBACK = "127.0.0.1"
-COMPILE_ALL = "-XX:-DontCompileHugeMethods"
-"""The code that Spark makes for a wide table is longer than what the JVM compiles by default; left interpreted, it runs
-several times as long."""
 OPEN_FILES = 16
 """So many partitions a task writes side by side before it sorts its rows by partition instead."""
 
@@ -33,7 +30,7 @@ def session(settings: Settings) -> SparkSession:
         os.environ["SPARK_LOCAL_IP"] = LOOPBACK
     from pyspark.sql import SparkSession
 
-    java_options = f"-Duser.timezone=UTC {COMPILE_ALL} {java.LOGGING}"
+    java_options = f"-Duser.timezone=UTC {java.LOGGING}"
     archive = class_archive.options()
     builder = (
         SparkSession.builder.master(settings.spark_master)
@@ -42,7 +39,7 @@ def session(settings: Settings) -> SparkSession:
         .config("spark.sql.shuffle.partitions", settings.spark_partitions)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.driver.extraJavaOptions", java_options + (f" -XX:+UseSerialGC {archive}" if local else ""))
-        .config("spark.executor.extraJavaOptions", f"-Duser.timezone=UTC {COMPILE_ALL}")
+        .config("spark.executor.extraJavaOptions", "-Duser.timezone=UTC")
         .config("spark.sql.maxConcurrentOutputFileWriters", OPEN_FILES)
         .config("spark.sql.sources.parallelPartitionDiscovery.threshold", LISTED_HERE)
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
@@ -50,6 +47,7 @@ def session(settings: Settings) -> SparkSession:
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.adaptive.enabled", "true")
         .config("spark.sql.ansi.enabled", "true")
+        .config("spark.python.sql.dataFrameDebugging.enabled", "false")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.warehouse.dir", str(settings.scratch / "spark-warehouse"))

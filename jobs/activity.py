@@ -19,9 +19,8 @@ SUMS = ("interest", "spend_micros")
 
 def activity(partials: DataFrame, key: str, nights: list[str]) -> DataFrame:
     """Counts, rates and recency of each entity and night, and over each window the `SUMS`, as `<sum>_<days>d`."""
-    counts = _counts(partials, key, nights)
-    usual = _everybodys(counts)
-    rated = counts.join(F.broadcast(usual), on=DS, how="left")
+    usual = _everybodys(partials, nights)
+    rated = _counts(partials, key, nights).join(F.broadcast(usual), on=DS, how="left")
     for days in RATE_DAYS:
         rated = rated.withColumn(
             f"click_rate_{days}d", _drawn(f"views_{days}d", f"impressions_{days}d", f"usual_clicks_{days}d")
@@ -51,16 +50,20 @@ def _counts(partials: DataFrame, key: str, nights: list[str]) -> DataFrame:
     )
 
 
-def _everybodys(counts: DataFrame) -> DataFrame:
+def _everybodys(partials: DataFrame, nights: list[str]) -> DataFrame:
     """The rates of all entities together, by night."""
-    return counts.groupBy(DS).agg(
-        *(_rate(f"views_{days}d", f"impressions_{days}d").alias(f"usual_clicks_{days}d") for days in RATE_DAYS),
-        _rate("purchases_28d", "views_28d").alias("usual_conversion_28d"),
+    return (
+        counted_by_nights(partials, nights, LONGEST_WINDOW)
+        .groupBy(DS)
+        .agg(
+            *(_rate("views", "impressions", days).alias(f"usual_clicks_{days}d") for days in RATE_DAYS),
+            _rate("purchases", "views", LONGEST_WINDOW).alias("usual_conversion_28d"),
+        )
     )
 
 
-def _rate(events: str, chances: str) -> Column:
-    return F.when(F.sum(chances) > 0, F.sum(events) / F.sum(chances))
+def _rate(events: str, chances: str, days: int) -> Column:
+    return F.when(sum_over(chances, days) > 0, sum_over(events, days) / sum_over(chances, days))
 
 
 def _drawn(events: str, chances: str, usual: str) -> Column:

@@ -12,50 +12,53 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS
+from daybreak.features.partials import DAY
 from daybreak.features.training import LABELS, SAMPLED
 
 TICKETS_AN_ITEM = 1_000
 BUCKET = 4 * TICKETS_AN_ITEM
+POPULARITY_DAYS = 28
 
 
 def offered(items: DataFrame, item_days: DataFrame, days: list[str]) -> DataFrame:
-    """For each day, the items that the night before knew to be offered, and the `interest` in each by then.
+    """For each day, the items that the night before knew to be offered, and the `interest` in each of late.
 
     Without a catalogue these are the items that anybody had touched.
     """
-    eves = F.explode(F.array(*(F.lit(day) for day in days)))
+    each_day = F.explode(F.array(*(F.lit(day) for day in days)))
+    first = F.date_sub(F.col("for_day").cast("date"), POPULARITY_DAYS).cast("string")
     touched = (
-        item_days.withColumn("day", eves)
-        .where(F.col("landed_ds") < F.col("day"))
-        .groupBy("day", "item_id")
+        item_days.withColumn("for_day", each_day)
+        .where((F.col(DS) < F.col("for_day")) & (F.col(DAY) >= first))
+        .groupBy("for_day", "item_id")
         .agg(F.sum("interest").alias("interest"))
     )
     newest = F.struct("updated_ts", "known_ds")
     states = (
         items.withColumnRenamed(DS, "known_ds")
-        .withColumn("day", eves)
-        .where(F.col("known_ds") < F.col("day"))
-        .groupBy("day", "item_id")
+        .withColumn("for_day", each_day)
+        .where(F.col("known_ds") < F.col("for_day"))
+        .groupBy("for_day", "item_id")
         .agg(F.max_by(F.struct("status", "launched_ts", "retired_ts"), newest).alias("state"))
     )
-    noon = F.col("day").cast("timestamp")
+    noon = F.col("for_day").cast("timestamp")
     may_be_shown = (
         (F.col("state.status") == "active")
         & F.coalesce(F.col("state.launched_ts") < noon, F.lit(True))
         & ~F.coalesce(F.col("state.retired_ts") < noon, F.lit(False))
     )
-    both = touched.join(states, on=["day", "item_id"], how="full_outer")
-    in_catalogue = F.max(F.col("state").isNotNull()).over(Window.partitionBy("day"))
+    both = touched.join(states, on=["for_day", "item_id"], how="full_outer")
+    in_catalogue = F.max(F.col("state").isNotNull()).over(Window.partitionBy("for_day"))
     return (
         both.withColumn("in_catalogue", in_catalogue)
         .where(F.when(F.col("in_catalogue"), may_be_shown).otherwise(F.lit(True)))
-        .select(F.col("day").alias(DS), "item_id", F.coalesce("interest", F.lit(0)).alias("interest"))
+        .select(F.col("for_day").alias(DS), "item_id", F.coalesce("interest", F.lit(0)).alias("interest"))
     )
 
 
 def sampled(wanted: DataFrame, offers: DataFrame, draws: int, popular_share: float, seed: int) -> DataFrame:
     """So many draws beside each wanted row, as rows of kind `sampled` with their chance."""
-    tickets = _tickets(offers, popular_share)
+    tickets = _tickets(offers, popular_share).localCheckpoint()
     draw = F.explode(F.sequence(F.lit(1), F.lit(draws)))
     totals = tickets.groupBy(DS).agg(F.max("end").alias("tickets"))
     number = F.pmod(F.xxhash64("row_id", "draw", F.lit(seed)), F.col("tickets"))

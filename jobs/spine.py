@@ -24,10 +24,7 @@ PAIR = ("user_id", "item_id")
 def spine(events: DataFrame, days: list[str], outcome_hours: int, maturity_days: int) -> DataFrame:
     """The rows of these days, told from all events that could matter to one of them."""
     told = _credited(_by_day_told(events, days, outcome_hours, maturity_days), outcome_hours)
-    of_its_day = told.where(F.col(DS) == F.col(DAY_TOLD))
-    shown = of_its_day.where(_is_shown())
-    unprompted = _first_of_day(of_its_day.where(F.col("shown_id").isNull()))
-    return _with_outcomes(shown, told).unionByName(unprompted)
+    return _rows(told)
 
 
 def _by_day_told(events: DataFrame, days: list[str], outcome_hours: int, maturity_days: int) -> DataFrame:
@@ -70,31 +67,30 @@ def _is_outcome() -> Column:
     return F.col("event_type").isin(*OUTCOMES)
 
 
-def _labels() -> list[Column]:
-    return [F.bool_or(F.col("event_type").isin(*kinds)).alias(label) for label, kinds in MEANS.items()]
-
-
-def _with_outcomes(shown: DataFrame, told: DataFrame) -> DataFrame:
-    outcomes = told.where(_is_outcome()).groupBy("shown_id", F.col(DAY_TOLD).alias(DS)).agg(*_labels())
-    rows = shown.join(outcomes, on=["shown_id", DS], how="left")
-    return _as_rows(rows, SHOWN)
-
-
-def _first_of_day(outcomes: DataFrame) -> DataFrame:
-    first = F.min_by(F.struct("event_id", "event_ts", "surface", "position"), F.struct("event_ts", "event_id"))
-    rows = outcomes.groupBy(*PAIR, DS).agg(first.alias("first"), *_labels())
-    return _as_rows(rows.select("*", "first.*"), UNPROMPTED)
-
-
-def _as_rows(rows: DataFrame, kind: str) -> DataFrame:
-    return rows.select(
-        F.col("event_id").alias("row_id"),
-        "user_id",
-        "item_id",
-        F.col("event_ts").alias(SPINE_TS),
-        F.lit(kind).alias("kind"),
-        "surface",
-        "position",
-        *(F.coalesce(label, F.lit(False)).alias(label) for label in LABELS),
-        DS,
+def _rows(told: DataFrame) -> DataFrame:
+    """A row for each showing of the day, with all its outcomes; and one for what was wanted unprompted on the day."""
+    credited, of_its_day = F.col("shown_id").isNotNull(), F.col(DS) == F.col(DAY_TOLD)
+    tells = _is_outcome() & (credited | of_its_day)
+    begins = of_its_day & (_is_shown() | ~credited)
+    first = F.min_by(
+        F.when(begins, F.struct("event_id", "event_ts", "surface", "position")),
+        F.when(begins, F.struct("event_ts", "event_id")),
+    )
+    return (
+        told.groupBy(DAY_TOLD, *PAIR, "shown_id")
+        .agg(
+            first.alias("first"),
+            *(F.bool_or(tells & F.col("event_type").isin(*kinds)).alias(label) for label, kinds in MEANS.items()),
+        )
+        .where(F.col("first").isNotNull())
+        .select(
+            F.col("first.event_id").alias("row_id"),
+            *PAIR,
+            F.col("first.event_ts").alias(SPINE_TS),
+            F.when(credited, F.lit(SHOWN)).otherwise(F.lit(UNPROMPTED)).alias("kind"),
+            "first.surface",
+            "first.position",
+            *LABELS,
+            F.col(DAY_TOLD).alias(DS),
+        )
     )

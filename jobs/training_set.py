@@ -21,10 +21,8 @@ from daybreak.spark import let_go
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from jobs.feature_join import with_features
-from jobs.negatives import offered, sampled
+from jobs.negatives import POPULARITY_DAYS, offered, sampled
 from jobs.spine import spine
-
-POPULARITY_DAYS = 28
 
 
 class TrainingSetConfig(StepConfig):

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from daybreak.clock import days_before
-from daybreak.contracts import DS, LANDED_DS
+from daybreak.contracts import DS
 from daybreak.features.counted import COUNTED, LONGEST_WINDOW, USER_ITEM
 from daybreak.features.partials import PAIR_DAYS
 from daybreak.step_io import StepIO
@@ -24,7 +24,7 @@ PAIR = ["user_id", "item_id"]
 
 def user_item(pair_days: DataFrame, nights: list[str]) -> DataFrame:
     """The contact of every pair that a night's delivery tells of."""
-    news = pair_days.where(F.col(LANDED_DS).isin(nights)).select(*PAIR, F.col(LANDED_DS).alias(DS)).distinct()
+    news = pair_days.where(F.col(DS).isin(nights)).select(*PAIR, DS).distinct()
     recent = pair_days.join(news.select(*PAIR).distinct(), on=PAIR, how="left_semi")
     return (
         counted_by_nights(recent, nights, LONGEST_WINDOW)

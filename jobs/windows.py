@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from daybreak.contracts import DS, LANDED_DS
+from daybreak.contracts import DS
+from daybreak.features.partials import DAY
 
 AGE = "age"
 """How many days before the night's day a partial's day lies; 0 is the night's own."""
@@ -16,15 +17,14 @@ AGE = "age"
 def counted_by_nights(partials: DataFrame, nights: Sequence[str], reach_days: int) -> DataFrame:
     """Each partial once for every night that counts it: delivered by then, and of its last `reach_days` days.
 
-    `ds` is the night then, and `age` how old the partial's day was.
+    `ds` is the counting night then, and `age` how old the partial's day was.
     """
-    expires = F.date_add(F.col(DS).cast("date"), reach_days).cast("string")
+    expires = F.date_add(F.col(DAY).cast("date"), reach_days).cast("string")
     known = F.filter(
-        F.array(*(F.lit(night) for night in nights)), lambda night: (night >= F.col(LANDED_DS)) & (night < expires)
+        F.array(*(F.lit(night) for night in nights)), lambda night: (night >= F.col(DS)) & (night < expires)
     )
-    exploded = partials.withColumn("night", F.explode(known))
-    age = F.datediff(F.col("night").cast("date"), F.col(DS).cast("date"))
-    return exploded.withColumn(AGE, age).drop(DS).withColumnRenamed("night", DS)
+    age = F.datediff(F.col(DS).cast("date"), F.col(DAY).cast("date"))
+    return partials.withColumn(DS, F.explode(known)).withColumn(AGE, age)
 
 
 def within(days: int) -> Column:

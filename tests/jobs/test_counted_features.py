@@ -4,7 +4,10 @@ night saw its events."""
 from __future__ import annotations
 
 import math
+import shutil
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from daybreak.clock import days_before, end_of
+from daybreak.contracts import Dataset
 from daybreak.datasets import EVENTS, ITEMS
 from daybreak.features.counted import (
     ITEM_ACTIVITY,
@@ -202,63 +206,71 @@ def _moments_of(settings: Settings, user: str) -> list[datetime]:
     return [row["event_ts"] for row in rows if row["user_id"] == user]
 
 
-def test_a_late_event_changes_features_only_from_the_night_that_saw_it(settings: Settings, spark: SparkSession) -> None:
-    """The night of its day, built again after it came, stays as it was to the last bit; the next night counts it."""
-    lake, random = Lake.of(settings), Random(5)
-    for number in range(3):
-        land(lake, number, random_events(random, number))
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
+    """Three nights, all landed before the last of them makes the features of all."""
+    settings = Settings(home=tmp_path_factory.mktemp("short"))
+    land_short(Lake.of(settings))
     build(settings, 2)
-    before = {view.name: lake.table(view.dataset).digest(day(2)) for view in VIEWS}
+    return settings
+
+
+@pytest.fixture
+def again(short: Settings, tmp_path: Path) -> Settings:
+    """A copy of the three nights to go on from."""
+    shutil.copytree(short.home, tmp_path / "again")
+    return Settings(home=tmp_path / "again")
+
+
+def land_short(lake: Lake) -> None:
+    random = Random(3)
+    for number in range(3):
+        land(lake, number, random_events(random, number), [item_state("i1", number, number)])
+
+
+def digests(settings: Settings, tables: Iterable[Dataset], nights: Iterable[int]) -> dict[tuple[str, int], str]:
+    lake = Lake.of(settings)
+    return {(table.name, night): lake.table(table).digest(day(night)) for table in tables for night in nights}
+
+
+def test_a_history_built_at_once_equals_its_nights_built_one_by_one(short: Settings, tmp_path: Path) -> None:
+    """The first run leaves the rows of the nights before it, as those nights would have made them."""
+    alone = Settings(home=tmp_path, feature_history_days=0)
+    land_short(Lake.of(alone))
+    for number in range(3):
+        build(alone, number)
+    tables = [*PARTIALS, *(view.dataset for view in VIEWS)]
+    assert digests(alone, tables, range(3)) == digests(short, tables, range(3))
+
+
+def test_a_late_event_changes_features_only_from_the_night_that_saw_it(again: Settings) -> None:
+    """The night of its day, built again after it came, stays as it was to the last bit; the next night counts it."""
+    lake, tables = Lake.of(again), [view.dataset for view in VIEWS]
+    before = digests(again, tables, [2])
+    views = rows_of(lake, USER_ACTIVITY, 2)["u0",]["views_7d"]
     late = {"event_id": "late", "event_ts": f"{day(2)}T12:00:00+00:00", "user_id": "u0", "item_id": "i1"}
     land(lake, 3, [{**late, "event_type": "view"}])
-    build(settings, 2)
-    assert {view.name: lake.table(view.dataset).digest(day(2)) for view in VIEWS} == before
-    views = rows_of(lake, USER_ACTIVITY, 2)["u0",]["views_7d"]
-    build(settings, 3)
+    build(again, 2)
+    assert digests(again, tables, [2]) == before
+    build(again, 3)
     assert rows_of(lake, USER_ACTIVITY, 3)["u0",]["views_7d"] == views + 1
     assert rows_of(lake, USER_ITEM, 3).keys() == {("u0", "i1")}
 
 
-def test_a_history_built_at_once_equals_its_nights_built_one_by_one(settings: Settings, spark: SparkSession) -> None:
-    """The first run leaves the rows of the nights before it, as those nights would have made them."""
-    lake, random = Lake.of(settings), Random(3)
-    nights = range(6)
-    for number in nights:
-        land(lake, number, random_events(random, number), [item_state("i1", number, number)])
-    build(settings, 5)
-    at_once = {(table.name, n): lake.table(table).digest(day(n)) for table in _tables() for n in nights}
-    alone = Settings(home=settings.home / "alone", feature_history_days=0)
-    random = Random(3)
-    for number in nights:
-        land(Lake.of(alone), number, random_events(random, number), [item_state("i1", number, number)])
-    for number in nights:
-        build(alone, number)
-    assert {(t.name, n): Lake.of(alone).table(t).digest(day(n)) for t in _tables() for n in nights} == at_once
-
-
-def _tables() -> list[Any]:
-    return [*PARTIALS, *(view.dataset for view in VIEWS)]
-
-
-def test_a_night_landed_again_is_counted_anew(settings: Settings, spark: SparkSession) -> None:
+def test_a_night_landed_again_is_counted_anew(again: Settings) -> None:
     """Whoever lands other events for a night finds them in the features of the next run."""
-    lake, random = Lake.of(settings), Random(9)
-    for number in range(3):
-        land(lake, number, random_events(random, number))
-    build(settings, 2)
     view = {"event_id": "new", "event_ts": f"{day(1)}T12:00:00+00:00", "user_id": "new", "item_id": "i1"}
-    land(lake, 1, [{**view, "event_type": "view"}])
-    build(settings, 2)
-    assert ("new",) in rows_of(lake, USER_ACTIVITY, 2)
+    land(Lake.of(again), 1, [{**view, "event_type": "view"}])
+    build(again, 2, ("partials", "user_activity"))
+    assert ("new",) in rows_of(Lake.of(again), USER_ACTIVITY, 2)
 
 
-def test_a_night_without_events_has_features_of_those_before(settings: Settings, spark: SparkSession) -> None:
+def test_a_night_without_events_has_features_of_those_before(again: Settings) -> None:
     """Everything still in reach gets its row, a day older."""
-    lake = Lake.of(settings)
-    land(lake, 0, random_events(Random(1), 0))
-    land(lake, 1, [])
-    build(settings, 1)
-    first, second = rows_of(lake, USER_ACTIVITY, 0), rows_of(lake, USER_ACTIVITY, 1)
-    assert first.keys() == second.keys()
-    assert all(row["views_1d"] == 0 for row in second.values())
-    assert rows_of(lake, USER_ITEM, 1) == {}
+    lake = Lake.of(again)
+    land(lake, 3, [])
+    build(again, 3)
+    before, now = rows_of(lake, USER_ACTIVITY, 2), rows_of(lake, USER_ACTIVITY, 3)
+    assert before.keys() == now.keys()
+    assert all(row["views_1d"] == 0 for row in now.values())
+    assert rows_of(lake, USER_ITEM, 3) == {}
