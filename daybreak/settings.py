@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         """`home` as an absolute path, so that child processes mean the same folder."""
         return self.home.resolve()
 
+    def elsewhere(self, home: Path, **changes: Any) -> Settings:
+        """The same choices for another home, and whatever else is to differ there."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_construct(**{**fields, "home": home, **changes})
+
     @property
     def lake(self) -> str:
         return self.lake_url or str(self.root / "lake")

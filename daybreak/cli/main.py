@@ -8,7 +8,20 @@ from typing import NoReturn
 import typer
 from rich.markup import escape
 
-from daybreak.cli import doctor, features, import_data, lineage, lookup, nightly, releases, run, serve, simulate, tables
+from daybreak.cli import (
+    doctor,
+    features,
+    import_data,
+    leaks,
+    lineage,
+    lookup,
+    nightly,
+    releases,
+    run,
+    serve,
+    simulate,
+    tables,
+)
 from daybreak.cli.console import errors
 from daybreak.errors import DaybreakError, MissingExtra
 from daybreak.steps import FOLDERS
@@ -27,6 +40,7 @@ app.command("simulate")(simulate.command)
 app.command("import")(import_data.command)
 app.command("tables")(tables.command)
 app.command("features")(features.command)
+app.command("leaks")(leaks.command)
 app.add_typer(releases.app, name="releases")
 app.command("lookup")(lookup.command)
 app.command("serve")(serve.command)

@@ -1,0 +1,113 @@
+"""Plants what nobody could know yet on a day: events and states that arrive later, however old they say they are.
+
+Nothing planted may change the rows of that day. Features and what is offered are of earlier nights; outcomes and
+showings count if they were delivered by the night on which the day's labels grew mature and happened near the day. So
+there are four kinds: late events of days too old to be an outcome, delivered from the day's own night on; outcomes of
+the day, delivered one night after its labels were mature; and states of users and items that begin before the day or
+after it, delivered from its own night on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daybreak.clock import days_before, end_of
+from daybreak.contracts import DS, LANDED_DS, ColumnType, Dataset
+from daybreak.datasets import EVENTS, ITEMS, USERS
+from daybreak.features.training import SPINE_TS
+from daybreak.lake import Lake, Window
+from daybreak.lake.schemas import full_schema
+
+WORK = "daybreak.leaks"
+MOST_PAIRS = 2_000
+LATE_KINDS = ("purchase", "cart", "view", "dismiss")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """How many rows of each kind were planted."""
+
+    late_events: int
+    outcomes_after_maturity: int
+    user_states: int
+    item_states: int
+
+
+def plant(lake: Lake, rows: pa.Table, day: str, maturity_days: int) -> Planted:
+    """Plants a future of the users and items of these training rows of a day."""
+    pairs = rows.slice(0, MOST_PAIRS).select(["row_id", "user_id", "item_id", SPINE_TS]).to_pylist()
+    next_day, too_late = days_before(day, -1), days_before(day, -maturity_days - 1)
+    late = list(_late_events(pairs, days_before(day, maturity_days + 1)))
+    outcomes = list(_outcomes(pairs, day))
+    _deliver(lake, EVENTS, day, late[::2])
+    _deliver(lake, EVENTS, next_day, late[1::2])
+    _deliver(lake, EVENTS, too_late, outcomes)
+    states = [_plant_states(lake, dataset, pairs, day) for dataset in (USERS, ITEMS)]
+    return Planted(len(late), len(outcomes), *states)
+
+
+def _late_events(pairs: list[Row], happened: str) -> Iterator[Row]:
+    """Every kind of contact of each pair, on a day before any that could be credited to a showing."""
+    noon = end_of(happened) - timedelta(hours=12)
+    for pair in pairs:
+        for kind in LATE_KINDS:
+            yield _event(pair, kind, noon)
+
+
+def _outcomes(pairs: list[Row], day: str) -> Iterator[Row]:
+    """What would be an outcome of each row, had it come in time."""
+    for pair in pairs:
+        yield _event(pair, "purchase", min(pair[SPINE_TS] + timedelta(minutes=1), end_of(day) - timedelta(seconds=1)))
+
+
+def _event(pair: Row, kind: str, moment: datetime) -> Row:
+    told: Row = {"event_id": f"planted-{kind}-{pair['row_id']}-{moment:%d}", "event_type": kind, "event_ts": moment}
+    told |= {"user_id": pair["user_id"], "item_id": pair["item_id"], DS: moment.date().isoformat()}
+    told |= {"session_id": f"planted-{pair['user_id']}"}
+    return told | {"purchase": {"price": 99_999.0}, "view": {"dwell_s": 80_000.0}}.get(kind, {})
+
+
+def _plant_states(lake: Lake, dataset: Dataset, pairs: list[Row], day: str) -> int:
+    """A state for each entity that begins before the day and comes on it, and one that begins and comes after."""
+    (key,) = dataset.key
+    wanted = pa.array(sorted({pair[key] for pair in pairs}))
+    known = lake.table(dataset).read(Window(until=day))
+    known = known.filter(pc.is_in(known.column(key), wanted))
+    newest = {row[key]: row for row in known.sort_by([("updated_ts", "ascending")]).to_pylist()}
+    before, after = end_of(days_before(day, 2)), end_of(days_before(day, -1)) - timedelta(hours=12)
+    next_day = days_before(day, -1)
+    _deliver(lake, dataset, day, [_altered(row, dataset, before, day) for row in newest.values()])
+    _deliver(lake, dataset, next_day, [_altered(row, dataset, after, next_day) for row in newest.values()])
+    return 2 * len(newest)
+
+
+def _altered(row: Row, dataset: Dataset, began: datetime, ds: str) -> Row:
+    """The state with all that it tells changed."""
+    altered = {**row, "updated_ts": began, DS: ds}
+    for column in dataset.columns:
+        if column.nullable and column.name not in dataset.key:
+            altered[column.name] = _other(column.type, began)
+    return altered
+
+
+def _other(kind: ColumnType, began: datetime) -> Any:
+    values = {ColumnType.STRING: "planted", ColumnType.FLOAT64: 4_321.0, ColumnType.TIMESTAMP: began}
+    return values.get(kind)
+
+
+def _deliver(lake: Lake, dataset: Dataset, night: str, rows: list[Row]) -> None:
+    """Adds rows to what a night delivered."""
+    table = lake.table(dataset)
+    schema = full_schema(dataset)
+    landed = {LANDED_DS: night} if LANDED_DS in dataset.partition else {}
+    there = table.read(Window(until=night))
+    there = there.filter(pc.equal(there.column(dataset.replaced_by), night))
+    planted = pa.Table.from_pylist([{**row, **landed} for row in rows], schema=schema)
+    table.replace(pa.concat_tables([there, planted]), lake.begin(WORK, night))
