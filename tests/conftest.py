@@ -53,3 +53,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     running = session(Settings(home=home, spark_master="local[2]", spark_memory="1g"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
+    """A lake with a week of nights, their features and training rows; whoever changes it changes a copy."""
+    from tests.jobs.training_nights import make_week
+
+    settings = Settings(home=tmp_path_factory.mktemp("trained"))
+    make_week(settings)
+    return settings

@@ -21,10 +21,13 @@ from daybreak.clock import days_before, end_of
 from daybreak.contracts import DS, LANDED_DS, ColumnType, Dataset
 from daybreak.datasets import EVENTS, ITEMS, USERS
 from daybreak.features.training import SPINE_TS
-from daybreak.lake import Lake, Window
+from daybreak.lake import Attempt, Lake, Window
 from daybreak.lake.schemas import full_schema
 
 WORK = "daybreak.leaks"
+NEWEST = 1 << 40
+"""The number of an attempt after any that landed what is there."""
+
 MOST_PAIRS = 2_000
 LATE_KINDS = ("purchase", "cart", "view", "dismiss")
 Row = dict[str, Any]
@@ -110,4 +113,4 @@ def _deliver(lake: Lake, dataset: Dataset, night: str, rows: list[Row]) -> None:
     there = table.read(Window(until=night))
     there = there.filter(pc.equal(there.column(dataset.replaced_by), night))
     planted = pa.Table.from_pylist([{**row, **landed} for row in rows], schema=schema)
-    table.replace(pa.concat_tables([there, planted]), lake.begin(WORK, night))
+    table.replace(pa.concat_tables([there, planted]), Attempt(WORK, night, NEWEST))

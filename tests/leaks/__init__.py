@@ -1,0 +1,1 @@
+"""The proof that training rows do not see their future."""
