@@ -1,10 +1,10 @@
 """Plants what nobody could know yet on a day: events and states that arrive later, however old they say they are.
 
-Nothing planted may change the rows of that day. Features and what is offered are of earlier nights; outcomes and
-showings count if they were delivered by the night on which the day's labels grew mature and happened near the day. So
-there are four kinds: late events of days too old to be an outcome, delivered from the day's own night on; outcomes of
-the day, delivered one night after its labels were mature; and states of users and items that begin before the day or
-after it, delivered from its own night on.
+Nothing planted may change the rows of that day. Features and what is offered are of earlier nights, and an outcome
+counts if it came after its showing and was delivered by the night on which the day's labels grew mature. So there are
+four kinds: contact on the day before, delivered late, from the day's own night on; outcomes of the day, delivered one
+night after its labels were mature; and states of users and items that begin before the day or after it, delivered from
+its own night on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def plant(lake: Lake, rows: pa.Table, day: str, maturity_days: int) -> Planted:
     """Plants a future of the users and items of these training rows of a day."""
     pairs = rows.slice(0, MOST_PAIRS).select(["row_id", "user_id", "item_id", SPINE_TS]).to_pylist()
     next_day, too_late = days_before(day, -1), days_before(day, -maturity_days - 1)
-    late = list(_late_events(pairs, days_before(day, maturity_days + 1)))
+    late = list(_late_events(pairs, days_before(day, 1)))
     outcomes = list(_outcomes(pairs, day))
     _deliver(lake, EVENTS, day, late[::2])
     _deliver(lake, EVENTS, next_day, late[1::2])
@@ -57,7 +57,7 @@ def plant(lake: Lake, rows: pa.Table, day: str, maturity_days: int) -> Planted:
 
 
 def _late_events(pairs: list[Row], happened: str) -> Iterator[Row]:
-    """Every kind of contact of each pair, on a day before any that could be credited to a showing."""
+    """Every kind of contact of each pair, but showings."""
     noon = end_of(happened) - timedelta(hours=12)
     for pair in pairs:
         for kind in LATE_KINDS:

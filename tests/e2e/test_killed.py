@@ -20,6 +20,19 @@ from tests.e2e.nights import REPOSITORY, STEPS, digests, live, run_night, settin
 from tests.tiny import TinyWorld, day
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+BOUNDARIES = (
+    "jobs.ingest",
+    "jobs.partials",
+    "jobs.item_text",
+    "jobs.training_set",
+    "feature_repo.materialize",
+    "validation.feature_stats",
+    "jobs.cooccurrence",
+    "serving_export.lists",
+    "serving_export.gates",
+    "serving_export.publish",
+    "validation.report",
+)
 YESTERDAY, TONIGHT = day(2), day(3)
 
 
@@ -67,16 +80,18 @@ def assert_nothing_half(now: Settings, before: dict[tuple[str, str], str], after
             assert found in allowed, f"{dataset.name} of {ds} is neither as before nor as after the night"
 
 
-def test_killed_at_every_step_boundary_the_old_release_stays_live_and_the_night_can_be_finished(
+def test_killed_at_a_step_boundary_the_old_release_stays_live_and_the_night_can_be_finished(
     yesterday: Settings, undisturbed: Settings, tmp_path: Path
 ) -> None:
-    """After each step in turn the process dies before anybody hears of it, so the next one runs that step again
-    first."""
+    """After each of these steps in turn the process dies before anybody hears of it, so the next one runs that step
+    again first."""
     settings = copy_of(yesterday, tmp_path)
     old, new = live(yesterday), live(undisturbed)
     before, after = digests(yesterday, TONIGHT), digests(undisturbed, TONIGHT)
-    for number in range(len(STEPS)):
-        steps = STEPS[max(number - 1, 0) : number + 1]
+    last = 0
+    for boundary in BOUNDARIES:
+        number = STEPS.index(boundary)
+        steps, last = STEPS[last : number + 1], number
         process = start(settings, steps, after=len(steps))
         assert process.wait(timeout=300) == -signal.SIGKILL, f"{steps} did not get as far as the kill"
         kill_all_left(process)
@@ -104,9 +119,9 @@ def test_killed_at_random_moments_the_old_release_stays_live_and_the_night_can_b
     old, new = live(yesterday), live(undisturbed)
     before, after = digests(yesterday, TONIGHT), digests(undisturbed, TONIGHT)
     moments = random.Random(20_261_121)
-    for _ in range(4):
+    for _ in range(3):
         process = start(settings, STEPS)
-        deadline = time.monotonic() + moments.uniform(4, 25)
+        deadline = time.monotonic() + moments.uniform(4, 60)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         kill_all_left(process)
