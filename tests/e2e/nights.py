@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from daybreak.datasets import DATASETS
@@ -10,6 +11,7 @@ from daybreak.releases import ReleaseStore
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
+from tests.tiny import TinyWorld, day, deliver, event
 
 STEPS = (
     "jobs.ingest",
@@ -38,12 +40,27 @@ STEPS = (
     "serving_export.publish",
     "validation.report",
 )
+YESTERDAY, TONIGHT = day(2), day(3)
+WORLD = TinyWorld(days=4)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def settings_in(home: Path) -> Settings:
     """The embedded profile, below one folder."""
     return Settings(home=home, surfaces_file=REPOSITORY / "tests" / "e2e" / "surfaces.yaml", spark_memory="1g")
+
+
+def deliver_world(landing: Path) -> None:
+    """Every day of the tiny world; the last brings a late event of the day before and a row to refuse."""
+    WORLD.write(landing)
+    late = event("late", YESTERDAY, WORLD.user(0, 0), WORLD.item(0, 5))
+    refused = event("refused", TONIGHT, WORLD.user(0, 0), WORLD.item(0, 5), "glance")
+    deliver(landing, "events", TONIGHT, [late, refused], "part-00001.jsonl")
+
+
+def copy_of(settings: Settings, place: Path) -> Settings:
+    shutil.copytree(settings.root, place / "home")
+    return settings_in(place / "home")
 
 
 def run_night(settings: Settings, ds: str, steps: tuple[str, ...] = STEPS) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,46 +15,10 @@ import pytest
 from daybreak.datasets import DATASETS
 from daybreak.lake import Lake
 from daybreak.settings import Settings
-from tests.e2e.nights import REPOSITORY, STEPS, digests, live, run_night, settings_in
-from tests.tiny import TinyWorld, day
+from tests.e2e.nights import REPOSITORY, STEPS, TONIGHT, copy_of, digests, live, run_night
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-BOUNDARIES = (
-    "jobs.ingest",
-    "jobs.partials",
-    "jobs.item_text",
-    "jobs.training_set",
-    "feature_repo.materialize",
-    "validation.feature_stats",
-    "jobs.cooccurrence",
-    "serving_export.lists",
-    "serving_export.gates",
-    "serving_export.publish",
-    "validation.report",
-)
-YESTERDAY, TONIGHT = day(2), day(3)
-
-
-@pytest.fixture(scope="module")
-def yesterday(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Settings:
-    """A lake after yesterday's night, with tonight's files delivered."""
-    settings = settings_in(tmp_path_factory.mktemp("yesterday"))
-    TinyWorld(days=4).write(settings.landing)
-    run_night(settings, YESTERDAY)
-    return settings
-
-
-@pytest.fixture(scope="module")
-def undisturbed(yesterday: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The same after a night that nobody disturbed."""
-    settings = copy_of(yesterday, tmp_path_factory.mktemp("undisturbed"))
-    run_night(settings, TONIGHT)
-    return settings
-
-
-def copy_of(settings: Settings, place: Path) -> Settings:
-    shutil.copytree(settings.root, place / "home")
-    return settings_in(place / "home")
+BOUNDARIES = ("jobs.partials", "jobs.training_set", "feature_repo.materialize", "serving_export.publish")
 
 
 def start(settings: Settings, steps: tuple[str, ...], after: int = 0) -> subprocess.Popen[bytes]:

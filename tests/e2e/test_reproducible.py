@@ -9,28 +9,16 @@ import pytest
 from daybreak.releases import ReleaseStore
 from daybreak.settings import Settings
 from serving_export.reader.snapshot import Snapshot
-from tests.e2e.nights import digests, live, run_night, settings_in
-from tests.tiny import TinyWorld, day, deliver, event
+from tests.e2e.nights import WORLD, copy_of, deliver_world, digests, live, run_night, settings_in
+from tests.tiny import day
 
 pytestmark = pytest.mark.slow
-WORLD = TinyWorld(days=4)
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Settings:
+def nights(undisturbed: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Days 2 and 3 of the tiny world, night after night; day 3 brings a late event of day 2 and a refused row."""
-    settings = settings_in(tmp_path_factory.mktemp("nights"))
-    deliver_world(settings.landing)
-    run_night(settings, day(2))
-    run_night(settings, day(3))
-    return settings
-
-
-def deliver_world(landing: Path) -> None:
-    WORLD.write(landing)
-    late = event("late", day(2), WORLD.user(0, 0), WORLD.item(0, 5))
-    refused = event("refused", day(3), WORLD.user(0, 0), WORLD.item(0, 5), "glance")
-    deliver(landing, "events", day(3), [late, refused], "part-00001.jsonl")
+    return copy_of(undisturbed, tmp_path_factory.mktemp("nights"))
 
 
 def test_two_runs_of_a_night_give_equal_table_digests_and_release_checksums(nights: Settings) -> None:

@@ -10,6 +10,7 @@ from daybreak.errors import InputError, SettingsError
 from daybreak.features.as_of import EVENT_TS
 from daybreak.features.training import RANKER_ROWS
 from daybreak.lake import Lake
+from daybreak.leaks import proof as proving
 from daybreak.leaks.proof import VIEWS, prove
 from daybreak.settings import Settings
 from jobs import feature_join, point_in_time_duckdb
@@ -39,6 +40,7 @@ def test_a_join_by_what_rows_describe_is_found_out(trained: Settings, monkeypatc
     """A join that asks when a state began and not when it could be known: its features are named, others are not."""
     monkeypatch.setattr(point_in_time_duckdb, "AVAILABLE_TS", EVENT_TS)
     monkeypatch.setattr(feature_join, "_window", lambda chosen, days: {})
+    monkeypatch.setattr(proving, "FEATURES", ("jobs.user_profile", "jobs.item_catalogue"))
     proof = prove(trained)
     assert not proof.holds
     assert {"user_profile__country", "item_catalogue__category"} <= set(proof.moved_columns)
