@@ -44,6 +44,10 @@ class Between:
         return f"between {self.low:g} and {self.high:g}"
 
 
+AT_LEAST_0: tuple[Between, ...] = (Between(0),)
+SHARE: tuple[Between, ...] = (Between(0, 1),)
+
+
 @dataclass(frozen=True)
 class OneOf:
     """One of a closed set of strings."""

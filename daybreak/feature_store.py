@@ -33,6 +33,7 @@ from feast.types import Array, Bool, Float32, Float64, Int32, Int64, String, Uni
 from feast.value_type import ValueType
 
 from daybreak.contracts import ColumnType
+from daybreak.errors import LakeError
 from daybreak.features import declaration as declared
 from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
 from daybreak.features.on_request import ON_REQUEST, REQUEST_TS
@@ -253,4 +254,4 @@ def _current_rows(lake: Lake, view: str) -> ibis.Table:
 
 
 def _refuse_to_write(*arguments: Any) -> None:
-    raise NotImplementedError("features are written by their jobs alone")
+    raise LakeError("Feast writes no feature tables: their jobs do, as `daybreak run` runs them")

@@ -21,6 +21,7 @@ from duckdb import DuckDBPyConnection
 from pydantic import Field
 
 from daybreak.clock import days_before
+from daybreak.duckdb_files import opened
 from daybreak.errors import GateError
 from daybreak.features.declaration import FeatureView
 from daybreak.features.online import MATERIALIZED
@@ -29,7 +30,7 @@ from daybreak.lake.schemas import data_schema
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from feature_repo.encoding import entity_keys
-from feature_repo.newest import NewestRows, Nights, opened
+from feature_repo.newest import NewestRows, Nights
 from feature_repo.online_store import Mark, OnlineStore, Settled, online_store
 
 

@@ -7,15 +7,14 @@ scratch folder, and rows come out in batches, so a view may be far larger than m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 
 from daybreak.clock import due
+from daybreak.duckdb_files import quoted, rows_of
 from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
 from daybreak.features.declaration import FeatureView
 from daybreak.lake.schemas import data_schema
@@ -54,20 +53,6 @@ class Nights:
         return io.paths(self.view.dataset, since=since or self.since, until=until)
 
 
-@contextmanager
-def opened(scratch: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database that works within `memory` and spills to `scratch`."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory,
-        "temp_directory": str(scratch),
-        "preserve_insertion_order": False,
-    }
-    with duckdb.connect(config=config) as database:
-        database.execute("set timezone = 'UTC'")
-        yield database
-
-
 class NewestRows:
     """The view's rows as of a night."""
 
@@ -90,9 +75,9 @@ class NewestRows:
         if touched is not None and self._view.nightly:
             table = self._table(touched)
         elif touched is not None:
-            where += f" and ({self._keys}) in (select ({self._keys}) from {_files(touched)})"
+            where += f" and ({self._keys}) in (select ({self._keys}) from {self._table(touched)})"
         query = (
-            f"select * from ({table}) where {where}"
+            f"select * from {table} where {where}"
             f" qualify row_number() over (partition by {self._keys} order by {order}) = 1"
         )
         schema = data_schema(self._view.dataset)
@@ -102,16 +87,17 @@ class NewestRows:
     def entities(self) -> Iterator[pa.RecordBatch]:
         """The keys of each entity."""
         if self._paths:
-            query = f"select distinct {self._keys} from ({self._table(self._paths)}) where {self._counts}"
+            query = f"select distinct {self._keys} from {self._table(self._paths)} where {self._counts}"
             yield from self._stream(query, KEYS_A_BATCH)
 
     def newest_moment(self) -> datetime | None:
         """The latest moment that a row describes."""
         if not self._paths:
             return None
-        query = f"select max({EVENT_TS}) from ({self._table(self._paths)}) where {self._counts}"
+        query = f"select max({EVENT_TS}) from {self._table(self._paths)} where {self._counts}"
         for batch in self._stream(query, 1):
-            return batch.column(0)[0].as_py()
+            newest: datetime | None = batch.column(0)[0].as_py()
+            return newest.astimezone(UTC) if newest else None
         return None
 
     def _stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
@@ -120,39 +106,22 @@ class NewestRows:
     @property
     def _counts(self) -> str:
         """The condition that a row could be known at the moment, and was not too old."""
-        condition = f"{AVAILABLE_TS} <= {_literal(self._nights.moment)}"
+        condition = f"{AVAILABLE_TS} <= {_moment(self._nights.moment)}"
         if self._nights.oldest is None:
             return condition
-        return f"{condition} and {EVENT_TS} >= {_literal(self._nights.oldest)}"
+        return f"{condition} and {EVENT_TS} >= {_moment(self._nights.oldest)}"
 
     @property
     def _keys(self) -> str:
-        return ", ".join(map(_quoted, self._view.keys))
+        return ", ".join(map(quoted, self._view.keys))
 
     @property
     def _by_age(self) -> list[str]:
-        return [_quoted(name) for name in (EVENT_TS, AVAILABLE_TS, *self._view.feature_names)]
+        return [quoted(name) for name in (EVENT_TS, AVAILABLE_TS, *self._view.feature_names)]
 
     def _table(self, paths: Sequence[str]) -> str:
-        """All rows of the files, with nulls for features that none of them has yet."""
-        names = self._view.dataset.column_names
-        there = self._columns(paths)
-        columns = [_quoted(name) if name in there else f"null as {_quoted(name)}" for name in names]
-        return f"select {', '.join(columns)} from {_files(paths)}"
-
-    def _columns(self, paths: Sequence[str]) -> set[str]:
-        described = self._database.execute(f"describe select * from {_files(paths)}").fetchall()
-        return {str(column[0]) for column in described}
+        return rows_of(self._database, self._view.dataset, paths)
 
 
-def _files(paths: Sequence[str]) -> str:
-    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
-
-
-def _literal(moment: datetime) -> str:
+def _moment(moment: datetime) -> str:
     return f"timestamptz '{moment.isoformat()}'"

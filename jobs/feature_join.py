@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
 from daybreak.clock import days_before
+from daybreak.duckdb_files import literal, opened, rows_of
 from daybreak.features.declaration import Chosen, FeatureService, RequestFeature
 from daybreak.features.on_request import with_request_features
 from daybreak.features.training import SPINE_TS
@@ -25,7 +26,6 @@ from daybreak.lake.spark_tables import SPARK_TYPES
 from daybreak.settings import Settings
 from daybreak.step_io import StepIO
 from jobs import point_in_time, point_in_time_duckdb
-from jobs.lake_sql import rows_of
 
 BATCH_ROWS = 1 << 16
 
@@ -81,8 +81,8 @@ def _by_spark(io: StepIO, service: FeatureService, spine: DataFrame, days: Seque
 def _by_duckdb(io: StepIO, service: FeatureService, spine: DataFrame, days: Sequence[str]) -> pa.RecordBatchReader:
     folder = io.settings.scratch / "spines" / f"{io.attempt.work}-{io.attempt.ds}-{io.attempt.token}"
     spine.write.mode("overwrite").parquet(str(folder / "spine"))
-    engine = _engine(io.settings, folder)
-    rows = f"read_parquet('{folder}/spine/*.parquet')"
+    engine = opened(folder / "spilled", f"{io.settings.spark_memory}b")
+    rows = f"read_parquet({literal(f'{folder}/spine/*.parquet')})"
     for number, ready in enumerate(rounds(service.chosen, spine.columns)):
         sides = []
         for each in ready:
@@ -94,17 +94,6 @@ def _by_duckdb(io: StepIO, service: FeatureService, spine: DataFrame, days: Sequ
     added = [pa.field(feature.name, ARROW_TYPES[feature.type]) for feature in service.on_request]
     schema = pa.schema([*batches.schema, *added])
     return pa.RecordBatchReader.from_batches(schema, _finished(engine, folder, batches, service.on_request))
-
-
-def _engine(settings: Settings, folder: Path) -> duckdb.DuckDBPyConnection:
-    """DuckDB within the memory that Spark may have; what does not fit goes to the folder."""
-    return duckdb.connect(
-        config={
-            "memory_limit": f"{settings.spark_memory}b",
-            "temp_directory": str(folder / "spilled"),
-            "preserve_insertion_order": False,
-        }
-    )
 
 
 def _finished(

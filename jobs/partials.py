@@ -24,6 +24,7 @@ from daybreak.features.partials import (
     DAY,
     ITEM_DAYS,
     LAST_ITEMS,
+    LAST_ITEMS_KEPT,
     LATEST,
     PAIR_DAYS,
     PARTIALS,
@@ -36,8 +37,6 @@ from daybreak.spark import let_go
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from jobs.interest import WEIGHTS
-
-LAST_ITEMS_KEPT = 20
 
 
 class PartialsConfig(StepConfig):

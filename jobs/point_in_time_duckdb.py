@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
+from daybreak.duckdb_files import quoted
 from daybreak.features import as_of
 from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS, AsOf
 
@@ -54,22 +55,21 @@ def _kinds(types: dict[str, str]) -> dict[str, str]:
 
 def _asof_join(side: AsOf, rows: str, found: str, spine_ts: str) -> str:
     same = [
-        f"{ASKED}.{_quoted(asked)} = {found}.{_quoted(key)}"
-        for key, asked in zip(side.keys, side.found_by, strict=True)
+        f"{ASKED}.{quoted(asked)} = {found}.{quoted(key)}" for key, asked in zip(side.keys, side.found_by, strict=True)
     ]
-    by_then = f"{ASKED}.{_quoted(spine_ts)} >= {found}.{AVAILABLE_TS}"
+    by_then = f"{ASKED}.{quoted(spine_ts)} >= {found}.{AVAILABLE_TS}"
     return f"ASOF LEFT JOIN ({rows}) AS {found} ON {' AND '.join([*same, by_then])}"
 
 
 def _able_to_win(side: AsOf, rows: str, types: dict[str, str]) -> str:
     """The rows of a side which would be the answer for at least the moment when they became available."""
     wanted = dict.fromkeys((*side.keys, EVENT_TS, AVAILABLE_TS, *side.columns))
-    complete = [f"{_quoted(column)} IS NOT NULL" for column in (*side.keys, EVENT_TS, AVAILABLE_TS)]
-    able = f"SELECT {', '.join(map(_quoted, wanted))} FROM {rows} WHERE {' AND '.join(complete)}"
+    complete = [f"{quoted(column)} IS NOT NULL" for column in (*side.keys, EVENT_TS, AVAILABLE_TS)]
+    able = f"SELECT {', '.join(map(quoted, wanted))} FROM {rows} WHERE {' AND '.join(complete)}"
     if side.in_order:
         return able
     order = [AVAILABLE_TS, EVENT_TS, *(f"{_in_order(column, types)} NULLS FIRST" for column in side.columns)]
-    window = f"WINDOW by_then AS (PARTITION BY {', '.join(map(_quoted, side.keys))} ORDER BY {', '.join(order)})"
+    window = f"WINDOW by_then AS (PARTITION BY {', '.join(map(quoted, side.keys))} ORDER BY {', '.join(order)})"
     surpassed = f"max({EVENT_TS}) OVER (by_then ROWS UNBOUNDED PRECEDING) > {EVENT_TS}"
     followed = f"lead({AVAILABLE_TS}) OVER by_then IS NOT DISTINCT FROM {AVAILABLE_TS}"
     return f"{able} {window} QUALIFY NOT ({surpassed} OR {followed})"
@@ -77,7 +77,7 @@ def _able_to_win(side: AsOf, rows: str, types: dict[str, str]) -> str:
 
 def _in_order(column: str, types: dict[str, str]) -> str:
     """What to sort a column by so that nulls come first; DuckDB alone would put those within a list last."""
-    name = _quoted(column)
+    name = quoted(column)
     if not types[column].endswith("[]"):
         return name
     return f"list_transform({name}, lambda value: {{'known': value IS NOT NULL, 'value': value}})"
@@ -85,13 +85,9 @@ def _in_order(column: str, types: dict[str, str]) -> str:
 
 def _columns(side: AsOf, found: str, spine_ts: str) -> list[str]:
     """The side's columns of what was found, unless that was too old."""
-    age = f"epoch_us({ASKED}.{_quoted(spine_ts)}) - epoch_us({found}.{EVENT_TS})"
+    age = f"epoch_us({ASKED}.{quoted(spine_ts)}) - epoch_us({found}.{EVENT_TS})"
     fresh = f"{age} <= {side.ttl_us}" if side.ttl_us is not None else "true"
     return [
-        f"CASE WHEN {fresh} THEN {found}.{_quoted(column)} END AS {_quoted(side.output(column))}"
+        f"CASE WHEN {fresh} THEN {found}.{quoted(column)} END AS {quoted(side.output(column))}"
         for column in side.columns
     ]
-
-
-def _quoted(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'

@@ -12,12 +12,11 @@ from pyspark.sql import functions as F
 from daybreak.clock import days_before
 from daybreak.contracts import DS
 from daybreak.features.counted import USER_SESSIONS
-from daybreak.features.partials import LAST_ITEMS, SESSION_DAYS, USER_DAYS
+from daybreak.features.partials import LAST_ITEMS, LAST_ITEMS_KEPT, SESSION_DAYS, USER_DAYS
 from daybreak.step_io import StepIO
 from daybreak.steps import Summary
 from jobs.activity import REACH_DAYS
 from jobs.feature_nights import FeatureConfig, end_of_night, nights_to_build, write_nights
-from jobs.partials import LAST_ITEMS_KEPT
 from jobs.windows import counted_by_nights, sum_over
 
 USER = ["user_id", DS]

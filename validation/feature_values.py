@@ -16,11 +16,12 @@ from typing import Any
 
 import duckdb
 
+from daybreak import duckdb_files
 from daybreak.contracts import ColumnType
+from daybreak.duckdb_files import quoted
 from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
 from daybreak.features.declaration import Feature, FeatureView
 from daybreak.features.statistics import BINS, LISTS, MOST_FREQUENT, NUMBERS, WORDS
-from daybreak.lake.schemas import data_schema
 
 Found = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,13 +58,7 @@ class ViewRows:
     def __init__(self, view: FeatureView, files: ViewFiles, engine: duckdb.DuckDBPyConnection) -> None:
         self._view = view
         self._engine = engine
-        engine.register("declared", data_schema(view.dataset).empty_table())
-        if files.paths:
-            filed = engine.read_parquet(list(files.paths), union_by_name=True, hive_partitioning=False)
-            filed.create_view("filed")
-        columns = ", ".join(map(_quoted, view.dataset.column_names))
-        more = "UNION ALL BY NAME SELECT * FROM filed" if files.paths else ""
-        engine.execute(f"CREATE TEMP VIEW stored AS SELECT {columns} FROM (SELECT * FROM declared {more})")
+        engine.execute(f"CREATE TEMP VIEW stored AS FROM {duckdb_files.rows_of(engine, view.dataset, files.paths)}")
         if view.nightly:
             engine.execute(f"CREATE TEMP VIEW population AS SELECT * FROM stored WHERE {files.are_of_tonight}")
         else:
@@ -73,7 +68,7 @@ class ViewRows:
 
     @property
     def _keys(self) -> str:
-        return ", ".join(map(_quoted, self._view.keys))
+        return ", ".join(map(quoted, self._view.keys))
 
     def counted(self) -> Found:
         """Rows and entities."""
@@ -94,7 +89,7 @@ class ViewRows:
 
     def measured(self, feature: Feature) -> Found:
         """What there is to tell of one feature, by its type."""
-        name = _quoted(feature.name)
+        name = quoted(feature.name)
         (nulls,) = self._one(f"SELECT count(*) - count({name}) FROM population")
         (distinct,) = self._one(f"SELECT count(DISTINCT {name}) FROM looked_at")
         found = {"nulls": nulls, "distinct": distinct}
@@ -144,21 +139,13 @@ class ViewRows:
 @contextmanager
 def rows_of(view: FeatureView, files: ViewFiles, bounds: Bounds) -> Iterator[ViewRows]:
     """The rows of a view in these files. What does not fit into memory is put on disk while it is needed."""
-    bounds.scratch.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(config={"memory_limit": f"{bounds.memory_mb}MB"}) as engine:
-        engine.execute("SET temp_directory = $folder", {"folder": str(bounds.scratch)})
-        engine.execute("SET preserve_insertion_order = false")
-        engine.execute("SET TimeZone = 'UTC'")
+    with duckdb_files.opened(bounds.scratch, f"{bounds.memory_mb}MB") as engine:
         yield ViewRows(view, files, engine)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _as_number(feature: Feature) -> str:
     """A number as it is told: moments as seconds since 1970; neither NaN nor infinite, nor a zero below zero."""
-    name = _quoted(feature.name)
+    name = quoted(feature.name)
     if feature.type is ColumnType.TIMESTAMP:
         return f"epoch_us({name}) / 1e6"
     return f"CASE WHEN isfinite({name}::DOUBLE) THEN {name}::DOUBLE + 0.0 END"

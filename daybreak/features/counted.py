@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from daybreak.contracts import Between, ColumnType
-from daybreak.features.declaration import Feature, FeatureView
+from daybreak.contracts import AT_LEAST_0, SHARE, ColumnType
+from daybreak.features.declaration import NIGHTLY, Feature, FeatureView
 from daybreak.features.entities import BRAND, CATEGORY, ITEM, USER
 
 STRINGS, INT64, FLOAT64, TIMESTAMP = ColumnType.STRINGS, ColumnType.INT64, ColumnType.FLOAT64, ColumnType.TIMESTAMP
@@ -16,10 +16,7 @@ LONGEST_WINDOW = max(WINDOWS)
 LINGER_DAYS = 7
 """So many nights an entity that has left the longest window still gets a row, which says so. After them its last row
 is too old to count, and nothing is known of the entity."""
-NIGHTLY = timedelta(hours=36)
 COUNTED = ("impression", "view", "cart", "purchase")
-AT_LEAST_0 = (Between(0),)
-SHARE = (Between(0, 1),)
 
 
 def _counts() -> Iterator[Feature]:

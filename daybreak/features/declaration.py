@@ -24,6 +24,10 @@ STAMPS = (
 )
 
 
+NIGHTLY = timedelta(hours=36)
+"""How old the newest row of a nightly view may be when its next night is due."""
+
+
 @dataclass(frozen=True)
 class Entity:
     """What features are about, and the column that names it."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from daybreak.contracts import Between, ColumnType
-from daybreak.features.declaration import Feature, FeatureView
+from daybreak.contracts import AT_LEAST_0, SHARE, ColumnType
+from daybreak.features.declaration import NIGHTLY, Feature, FeatureView
 from daybreak.features.entities import ITEM, USER
 
 STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
 FLOAT64, TIMESTAMP, VECTOR = ColumnType.FLOAT64, ColumnType.TIMESTAMP, ColumnType.VECTOR
 STATE = timedelta(days=36500)
-NIGHTLY = timedelta(hours=36)
-AT_LEAST_0 = (Between(0),)
 
 USER_PROFILE = FeatureView(
     name="user_profile",
@@ -74,9 +72,7 @@ USER_GRAPH = FeatureView(
         Feature(
             "pagerank", FLOAT64, "share of a random walk over ties that ends here, times the users", None, AT_LEAST_0
         ),
-        Feature(
-            "clustering", FLOAT64, "share of neighbours' pairs that are tied, untold of hubs", None, (Between(0, 1),)
-        ),
+        Feature("clustering", FLOAT64, "share of neighbours' pairs that are tied, untold of hubs", None, SHARE),
     ),
     made_by="jobs.user_graph",
     owner="recommendations",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from daybreak.contracts import Between, Column, ColumnType, Dataset, OneOf
+from daybreak.contracts import AT_LEAST_0, Column, ColumnType, Dataset, OneOf
 
 STRING, INT64, TIMESTAMP = ColumnType.STRING, ColumnType.INT64, ColumnType.TIMESTAMP
-AT_LEAST_0 = (Between(0),)
 PROJECT = "daybreak"
 """The name under which Feast keeps the features, in its registry and in the online store."""
 

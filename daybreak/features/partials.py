@@ -104,6 +104,9 @@ SESSION_DAYS = Dataset(
     key=("user_id", "session_id", DAY),
 )
 
+LAST_ITEMS_KEPT = 20
+"""So many a list of last items holds, and so many a user and day are enough for it."""
+
 LAST_ITEMS = Dataset(
     name="partials/last_items",
     doc="The last items of interest to a user on a day, as a night delivered it: no more than a list can hold.",

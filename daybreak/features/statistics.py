@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daybreak.clock import due
-from daybreak.contracts import Between, Column, ColumnType, Dataset
+from daybreak.contracts import AT_LEAST_0, SHARE, Column, ColumnType, Dataset
 from daybreak.features.declaration import FeatureView
 
 STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
@@ -19,8 +19,6 @@ WORDS = (ColumnType.STRING, ColumnType.BOOL, ColumnType.DATE)
 LISTS = (ColumnType.STRINGS, ColumnType.VECTOR)
 BINS = 10
 MOST_FREQUENT = 10
-AT_LEAST_0 = (Between(0),)
-SHARE = (Between(0, 1),)
 
 
 def _number(name: str, doc: str) -> Column:

@@ -27,6 +27,11 @@ class Lake:
     def url(self) -> str:
         return self._storage.url
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the lake lies, if that is on this machine."""
+        return self._storage.root if self._storage.is_local else None
+
     def table(self, dataset: Dataset) -> Table:
         return Table(dataset, self._storage, self._scratch)
 

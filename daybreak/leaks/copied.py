@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from daybreak.errors import SettingsError
+from daybreak.lake import Lake
 from daybreak.settings import Settings
 
 LINKED = ".parquet"
@@ -18,25 +19,25 @@ LOG = "_delta_log"
 @contextmanager
 def copied(settings: Settings) -> Iterator[Settings]:
     """Settings under which steps see and change a copy of the lake. It is removed at the end."""
-    if settings.lake_url is not None and "://" in settings.lake_url:
+    folder = Lake.of(settings).folder
+    if folder is None:
         raise SettingsError(
-            f"the lake is at {settings.lake_url}, and a copy to plant rows into is made on this machine alone; copy the"
+            f"the lake is at {settings.lake}, and a copy to plant rows into is made on this machine alone; copy the"
             " tables you want tried into a folder and set DAYBREAK_LAKE_URL to it"
         )
     home = settings.scratch / "leaks"
     shutil.rmtree(home, ignore_errors=True)
     try:
-        shutil.copytree(settings.lake, home / "lake", copy_function=_linked, ignore=shutil.ignore_patterns("_staged"))
+        shutil.copytree(folder, home / "lake", copy_function=_linked, ignore=shutil.ignore_patterns("_staged"))
         yield settings.elsewhere(home, lake_url=None, feature_history_days=0)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 def _linked(source: str, place: str) -> str:
+    """Another file system, or one without links, gets a copy."""
     if source.endswith(LINKED) and Path(source).parent.name != LOG:
-        try:
+        with suppress(OSError):
             os.link(source, place)
             return place
-        except OSError:  # another file system, or one without links
-            pass
     return shutil.copy2(source, place)

@@ -20,6 +20,7 @@ from daybreak.contracts import (
     OneOf,
     Rule,
 )
+from daybreak.duckdb_files import DUCKDB_TYPES, literal, quoted
 from jobs.landing.lines import LEGIBLE, LINE
 
 PLACE, PATH, RULES, ROW = "_place", "_path", "_rules", "_row"
@@ -38,15 +39,6 @@ _WRITTEN_AS = {
     ColumnType.DATE: _DAY,
     ColumnType.TIMESTAMP: rf"{_DAY}([T ]{_TIME})?",
 }
-_DUCKDB_TYPES = {
-    ColumnType.STRING: "VARCHAR",
-    ColumnType.INT32: "INTEGER",
-    ColumnType.INT64: "BIGINT",
-    ColumnType.FLOAT64: "DOUBLE",
-    ColumnType.BOOL: "BOOLEAN",
-    ColumnType.DATE: "DATE",
-    ColumnType.TIMESTAMP: "TIMESTAMPTZ",
-}
 
 
 def judging(dataset: Dataset, lines: str) -> str:
@@ -56,13 +48,13 @@ def judging(dataset: Dataset, lines: str) -> str:
     The table holds a line's text, whether it is legible, its place and path, and the day that delivers it.
     """
     assert dataset.delivery is not None
-    names = [_name(column.name) for column in dataset.columns]
+    names = [quoted(column.name) for column in dataset.columns]
     struct = ", ".join(f'"{column.name}": "VARCHAR"' for column in dataset.columns)
     typed = ", ".join(f"{_typed(column)} AS {name}" for column, name in zip(dataset.columns, names, strict=True))
     breaches = [(rule, f"({condition})") for rule, condition in _breaches(dataset)]
     any_breach = " OR ".join(condition for _, condition in breaches)
     broken_rules = ", ".join(f"CASE WHEN {condition} THEN '{rule}' END" for rule, condition in breaches)
-    happened = f"strftime(CAST({_name(dataset.delivery.time_column)} AS DATE), '%Y-%m-%d')"
+    happened = f"strftime(CAST({quoted(dataset.delivery.time_column)} AS DATE), '%Y-%m-%d')"
     day = happened if dataset.delivery.by_event_day else LANDED_DS
     return f"""
         WITH read AS (
@@ -83,12 +75,8 @@ def judging(dataset: Dataset, lines: str) -> str:
         FROM judged"""
 
 
-def _name(column: str) -> str:
-    return f'"{column}"'
-
-
 def _text(column: Column) -> str:
-    return f"{_FIELDS}.{_name(column.name)}"
+    return f"{_FIELDS}.{quoted(column.name)}"
 
 
 def _typed(column: Column) -> str:
@@ -96,8 +84,8 @@ def _typed(column: Column) -> str:
     text = _text(column)
     if column.type is ColumnType.STRING:
         return text
-    value = f"TRY_CAST({text} AS {_DUCKDB_TYPES[column.type]})"
-    return f"CASE WHEN regexp_full_match({text}, {_literal(_WRITTEN_AS[column.type])}) THEN {value} END"
+    value = f"TRY_CAST({text} AS {DUCKDB_TYPES[column.type]})"
+    return f"CASE WHEN regexp_full_match({text}, {literal(_WRITTEN_AS[column.type])}) THEN {value} END"
 
 
 def _breaches(dataset: Dataset) -> list[tuple[str, str]]:
@@ -114,15 +102,15 @@ def _breaches(dataset: Dataset) -> list[tuple[str, str]]:
 def _is_mistyped(column: Column) -> str:
     text = _text(column)
     if column.type is not ColumnType.STRING:
-        return f"{text} IS NOT NULL AND {_name(column.name)} IS NULL"
-    path = _literal(f'$."{column.name}"')
+        return f"{text} IS NOT NULL AND {quoted(column.name)} IS NULL"
+    path = literal(f'$."{column.name}"')
     kind = f"json_type({LINE}, {path}) IN ('ARRAY', 'OBJECT')"
     return f"CASE WHEN starts_with({text}, '[') OR starts_with({text}, '{{') THEN {kind} END"
 
 
 def _is_rule_broken(rule: Rule, column: Column) -> str:
     """True where a value is there and breaks the rule."""
-    value = _name(column.name)
+    value = quoted(column.name)
     match rule:
         case Between(low, high):
             outside = [f"isnan({value}) OR isinf({value})"] if column.type is ColumnType.FLOAT64 else []
@@ -130,17 +118,11 @@ def _is_rule_broken(rule: Rule, column: Column) -> str:
             outside += [f"{value} > {high!r}"] if high is not None else []
             return " OR ".join(outside) or "false"
         case OneOf(values):
-            return f"{value} NOT IN ({', '.join(map(_literal, values))})"
+            return f"{value} NOT IN ({', '.join(map(literal, values))})"
         case Matches(pattern):
-            return f"NOT regexp_full_match({value}, {_literal(pattern)})"
+            return f"NOT regexp_full_match({value}, {literal(pattern)})"
         case MaxLength(characters):
             return f"length({value}) NOT BETWEEN 1 AND {characters}"
         case Arrives(late_days):
             too_new = f"CAST({value} AS DATE) > {_LANDED}"
             return too_new if late_days is None else f"{too_new} OR CAST({value} AS DATE) < {_LANDED} - {late_days}"
-
-
-def _literal(text: str) -> str:
-    """A string as SQL text."""
-    quoted = text.replace("'", "''")
-    return f"'{quoted}'"

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from daybreak.steps import all_steps
+from tests.e2e.nights import STEPS
+
 DAGS = Path(__file__).parents[2] / "dags"
 DAY = "{{ params.run_date or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
 LINES = {
@@ -77,6 +80,14 @@ def test_every_task_is_a_line_that_a_developer_types(read: dict[str, Any]) -> No
     tasks = read["dags"]["nightly"]["tasks"]
     assert {name: task["line"] for name, task in tasks.items() if task["line"]} == LINES
     assert sorted(set(tasks) - set(LINES)) == ["verdict"]
+
+
+def test_every_step_there_is_runs_in_the_night_once() -> None:
+    """A step that is declared and left out of the night, or of the tests that run it whole, would go unnoticed."""
+    run = [word for line in LINES.values() for word in line.split() if "." in word and "{" not in word]
+    in_night = sorted(name for name in run if name in all_steps())
+    assert in_night == sorted(all_steps())
+    assert sorted(STEPS) == in_night
 
 
 def test_the_order_is_the_way_of_the_data(read: dict[str, Any]) -> None:
