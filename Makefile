@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR)"
 
+# Tests run on so many workers, each with a Spark session of its own.
+WORKERS ?= 2
+
 # The demo world: a month, its last three nights one after another.
 DAYS ?= 30
 NIGHTS ?= 3
@@ -56,7 +59,7 @@ nightly: $(STAMP) ## a simulated month, its last nights through Airflow, then a 
 	@$(RUN) daybreak releases list
 
 test: $(STAMP) ## every test, the slow ones too
-	@$(RUN) python -m pytest
+	@$(RUN) python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 check: $(STAMP) ## formatter, linter, types, import rules
 	@$(RUN) ruff format --check .

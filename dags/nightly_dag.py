@@ -47,23 +47,22 @@ with DAG(
         views = DaybreakRun(
             task_id="views",
             steps=[
-                *(
-                    "jobs.partials",
-                    "jobs.user_profile",
-                    "jobs.user_activity",
-                    "jobs.user_sessions",
-                    "jobs.user_category",
-                ),
-                *("jobs.user_brand", "jobs.user_item", "jobs.user_graph"),
-                *("jobs.item_catalogue", "jobs.item_activity", "jobs.item_text"),
+                "jobs.partials",
+                "jobs.user_profile",
+                "jobs.user_activity",
+                "jobs.user_sessions",
+                "jobs.user_category",
+                "jobs.user_brand",
+                "jobs.user_item",
+                "jobs.user_graph",
+                "jobs.item_catalogue",
+                "jobs.item_activity",
+                "jobs.item_text",
             ],
         )
         online = DaybreakRun(
             task_id="online",
-            steps=[
-                *("feature_repo.apply", "feature_repo.materialize", "feature_repo.skew"),
-                "validation.feature_stats",
-            ],
+            steps=["feature_repo.apply", "feature_repo.materialize", "feature_repo.skew", "validation.feature_stats"],
         )
         training_rows = DaybreakRun(task_id="training_rows", steps=["jobs.training_set"])
         views >> [online, training_rows]

@@ -150,6 +150,8 @@ class Dataset:
 
     `partition` ends in the column that a run replaces as a whole: `ds` for most tables; for events `landed_ds`, the day
     that delivered them, below `ds`, the day they happened on. A night reads no partition later than itself.
+
+    A column of the `key` is never null, unless its words say what null means: then null is a value like any other.
     """
 
     name: str

@@ -164,7 +164,7 @@ AUDITS = Dataset(
     columns=(
         Column("dataset", STRING, "the dataset audited"),
         Column("expectation", STRING, "the expectation checked"),
-        Column("column", STRING, "the column it is about", nullable=True),
+        Column("column", STRING, "the column it is about, null where it is about the whole dataset", nullable=True),
         Column("severity", STRING, "what a failure does", rules=(OneOf(("stop", "warn")),)),
         Column("passed", BOOL, "whether it held"),
         Column("checked", INT64, "rows looked at", rules=(Between(0),)),

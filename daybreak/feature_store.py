@@ -245,12 +245,15 @@ class LakeOfflineStore(DuckDBOfflineStore):
 
 
 def _current_rows(lake: Lake, view: str) -> ibis.Table:
+    """The rows of a view. A feature that no file has, as it was declared since, is null."""
     dataset = view_named(view).dataset
     table = lake.table(dataset)
     _, paths = table.local_paths(table.files())
     if not paths:
         return ibis.memtable(full_schema(dataset).empty_table())
-    return ibis.read_parquet(paths, union_by_name=True, hive_partitioning=False)
+    rows = ibis.read_parquet(paths, union_by_name=True, hive_partitioning=False)
+    since = [column for column in dataset.columns if column.name not in rows.columns]
+    return rows.mutate(**{column.name: ibis.null(ibis.dtype(ARROW_TYPES[column.type])) for column in since})
 
 
 def _refuse_to_write(*arguments: Any) -> None:

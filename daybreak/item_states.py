@@ -1,4 +1,8 @@
-"""What the state of an item says: the one rule of which items may be shown, for those who make lists and who report."""
+"""What the state of an item says: which items may be shown.
+
+Those who make lists and who report ask here. Negatives are sampled by Spark, which says the rule in its own words, in
+`jobs.negatives`; a test holds the two together.
+"""
 
 from __future__ import annotations
 

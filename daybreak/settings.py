@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         description="UTC time by which the night after a day is promised to be done: from then on its features count",
     )
     feature_history_days: int = Field(
-        7, ge=0, description="nights before its own for which the first run of a feature view builds rows too"
+        10, ge=0, description="nights before its own for which the first run of a feature view builds rows too"
     )
     seed: int = Field(20_261_120, ge=0, description="seed of everything random")
     keep_releases: int = Field(3, ge=2, description="distinct audited releases that clean-up keeps")

@@ -1,6 +1,7 @@
 """Makes Feast's registry say exactly what is declared: entities, views, services, what is computed on request.
 
-What is no longer declared is removed, with what the online store holds of it. A registry in a file is written beside
+What is no longer declared is removed: a view with what the online store holds of it, a feature that left its view once
+`feature_repo.materialize` fills that anew, which its next run does. A registry in a file is written beside
 its place and renamed, so a killed run leaves the old one whole. Writes `feast/feature_store.yaml` below home, the
 configuration for Feast's own command line. A second run changes nothing.
 

@@ -3,10 +3,12 @@
 For each view the newest row of each entity, as of the moment the night was due, goes online. Where an earlier night
 filled the view and its files are unchanged since, the new nights alone are read and written; else all that can still
 count. Entities whose last row is too old are removed. A view counts once all its entities are found there again, and
-half a view never does: run the step again after a crash. The night of an older day leaves the newer values alone.
+half a view never does: run the step again after a crash. The night of an older day leaves the newer values alone, one
+that a newer night overtakes withdraws, and one that was never landed is refused before anything is touched.
 
-Writes `online/materialized`, a row a view. The step fails, with the values online, where the newest row of a view is
-older than its declaration allows: the job that makes it did not run. A second run of a day writes nothing new.
+Writes `online/materialized`, a row a view. The step fails, with the values online, where a view is stale: when the
+night is due, its newest row is older than its declaration allows (`fresh_within`), because the job that makes it has
+not run for so long. A nightly view may miss one night. A second run of a day writes nothing new.
 """
 
 from __future__ import annotations
@@ -21,16 +23,18 @@ from duckdb import DuckDBPyConnection
 from pydantic import Field
 
 from daybreak.clock import days_before
+from daybreak.datasets import DELIVERIES
 from daybreak.duckdb_files import opened
 from daybreak.errors import GateError
 from daybreak.features.declaration import FeatureView
 from daybreak.features.online import MATERIALIZED
+from daybreak.features.statistics import Freshness
 from daybreak.features.views import VIEWS
 from daybreak.lake.schemas import data_schema
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from feature_repo.encoding import entity_keys
-from feature_repo.newest import NewestRows, Nights
+from feature_repo.newest import NewestRows, Nights, newest_moment
 from feature_repo.online_store import Mark, OnlineStore, Settled, online_store
 
 
@@ -58,6 +62,7 @@ class Outcome:
 
 def run(config: MaterializeConfig, io: StepIO) -> Summary:
     """Fills view after view; each counts from its own end on."""
+    io.require(DELIVERIES)
     store = online_store(io.settings)
     marks = store.marks()
     newest_night = max((mark.night for mark in marks.values()), default="")
@@ -85,20 +90,13 @@ def run(config: MaterializeConfig, io: StepIO) -> Summary:
 
 
 def stale_views(outcomes: list[Outcome], io: StepIO) -> list[str]:
-    """A sentence for each view whose newest row is older than its declaration allows. A view that never had a row is
-    empty, not stale."""
+    """A sentence for each view that is stale on this night."""
     sentences = []
     for outcome in outcomes:
         view = VIEWS[outcome.view]
-        moment = Nights.of(view, io).moment
-        fresh = outcome.newest is not None and moment - outcome.newest <= view.fresh_within
-        if not fresh and any(io.days(view.dataset).values()):
-            newest = f"{outcome.newest:%Y-%m-%d %H:%M} UTC" if outcome.newest else "a moment too old to count"
-            sentences.append(
-                f"view {view.name} is stale: its newest row describes {newest}, more than"
-                f" {view.fresh_within.total_seconds() / 3600:g} hours before {moment:%Y-%m-%d %H:%M}; run"
-                f" {view.made_by} for {io.ds}, then this step again"
-            )
+        freshness = Freshness(io.ds, io.settings.night_due, Nights.of(view, io).newest(io), outcome.newest)
+        if why := freshness.why_stale(view):
+            sentences.append(f"view {view.name} is stale: {why}; run {view.made_by} for {io.ds}, then this step again")
     return sentences
 
 
@@ -118,8 +116,10 @@ def _fill(
             written += batch.num_rows
         settled = filling.settle(entity_keys(view.keys, batch.columns) for batch in source.entities())
         if settled.missing == 0:
-            outcome = _outcome(view, held, io.ds, written, settled, source.newest_moment())
-            filling.finish(Mark(io.ds, nights.since, _digest(paths), _shape(view), asdict(outcome)))
+            newest = newest_moment(nights, io, database)
+            outcome = _outcome(view, held, io.ds, written, settled, newest)
+            files, shape = _digest(paths), _shape(view)
+            filling.finish(Mark(io.ds, nights.since, files, shape, view.feature_names, asdict(outcome)))
             return outcome
     store.doubt(view.name, io.ds)
     raise GateError(

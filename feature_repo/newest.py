@@ -22,6 +22,7 @@ from daybreak.step_io import StepIO
 
 CELLS_A_BATCH = 500_000
 KEYS_A_BATCH = 100_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Nights:
     def paths(self, io: StepIO, since: str | None = None, until: str | None = None) -> list[str]:
         """Their files; with `since` or `until`, fewer."""
         return io.paths(self.view.dataset, since=since or self.since, until=until)
+
+    def newest(self, io: StepIO) -> str | None:
+        """The newest night that has a row of the view, whether that still counts or not."""
+        return max(io.days(self.view.dataset), default=None)
 
 
 class NewestRows:
@@ -90,16 +95,6 @@ class NewestRows:
             query = f"select distinct {self._keys} from {self._table(self._paths)} where {self._counts}"
             yield from self._stream(query, KEYS_A_BATCH)
 
-    def newest_moment(self) -> datetime | None:
-        """The latest moment that a row describes."""
-        if not self._paths:
-            return None
-        query = f"select max({EVENT_TS}) from {self._table(self._paths)} where {self._counts}"
-        for batch in self._stream(query, 1):
-            newest: datetime | None = batch.column(0)[0].as_py()
-            return newest.astimezone(UTC) if newest else None
-        return None
-
     def _stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._database.sql(query).to_arrow_reader(rows)
 
@@ -121,6 +116,15 @@ class NewestRows:
 
     def _table(self, paths: Sequence[str]) -> str:
         return rows_of(self._database, self._view.dataset, paths)
+
+
+def newest_moment(nights: Nights, io: StepIO, database: duckdb.DuckDBPyConnection) -> datetime | None:
+    """The latest moment that a row of the view describes, whether that still counts or not: of a nightly view the
+    newest night has it."""
+    since = nights.newest(io) if nights.view.nightly else None
+    table = rows_of(database, nights.view.dataset, io.paths(nights.view.dataset, since=since))
+    micros = database.sql(f"select epoch_us(max({EVENT_TS})) from {table}").fetchall()[0][0]
+    return None if micros is None else EPOCH + timedelta(microseconds=micros)
 
 
 def _moment(moment: datetime) -> str:

@@ -2,6 +2,10 @@
 
 Nothing half-written counts. SQLite does a view in one transaction; in Redis the mark of a view says from the first
 write to the last that the view is unfinished, and an unfinished view is written anew.
+
+Nights go online in their order. Who fills a view claims its mark first, and every write of a night that a newer one
+overtook is refused: `claimed` and `doubted` say what becomes of a mark, and each store sets it as one step. Attempts
+at the same night may overlap, because they write the same values.
 """
 
 from __future__ import annotations
@@ -14,19 +18,21 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from daybreak.errors import StaleAttempt
 from daybreak.features.declaration import FeatureView
 from daybreak.settings import Settings
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a view holds online: the night it was filled for, from which files, in which shape, and what that came
-    to. An unfinished one has no outcome."""
+    """What a view holds online: the night it was filled for, from which files, in which shape, values of which
+    features, and what that came to. An unfinished one has no outcome."""
 
     night: str
     since: str | None = None
     files: str = ""
     shape: str = ""
+    features: tuple[str, ...] = ()
     outcome: dict[str, Any] | None = None
 
     def holds(self, night: str) -> bool:
@@ -38,7 +44,31 @@ class Mark:
 
     @classmethod
     def from_text(cls, text: str | bytes) -> Mark:
-        return cls(**json.loads(text))
+        told = json.loads(text)
+        return cls(**{**told, "features": tuple(told["features"])})
+
+
+def refuse_if_newer(found: Mark | None, view: str, night: str, place: str) -> None:
+    """Raises where a newer night has claimed the view or filled it."""
+    if found and found.night > night:
+        raise StaleAttempt(
+            f"view {view}: night {night} withdraws, because {place} was given the newer night {found.night} meanwhile,"
+            " which stands; there is nothing to do"
+        )
+
+
+def claimed(found: Mark | None, view: FeatureView, night: str, place: str) -> Mark:
+    """The mark of a view while a night fills it: unfinished, with the features that it had before and will have."""
+    refuse_if_newer(found, view.name, night, place)
+    before = found.features if found else ()
+    return Mark(night, features=tuple(dict.fromkeys((*before, *view.feature_names))))
+
+
+def doubted(found: Mark | None, night: str) -> Mark:
+    """The mark of a view whose values of a night are not to be trusted; that of a newer night stays as it is."""
+    if found and found.night > night:
+        return found
+    return Mark(night, features=found.features if found else ())
 
 
 @dataclass(frozen=True)
@@ -57,7 +87,8 @@ class Filling(Protocol):
         """Writes keys, stamps and features; what was there of the same entities is replaced."""
 
     def settle(self, expected: Iterable[pa.BinaryArray]) -> Settled:
-        """Removes every entity whose serialized key is not among `expected`, and counts those that are."""
+        """Removes every entity whose serialized key is not among `expected`, and the values of features that the view
+        no longer has; counts the entities that are there."""
 
     def finish(self, mark: Mark) -> None:
         """Makes it count."""
@@ -80,10 +111,10 @@ class OnlineStore(Protocol):
         """Takes the mark away."""
 
     def doubt(self, view: str, night: str) -> None:
-        """Marks the view as unfinished, so that it is filled anew."""
+        """Marks the view as unfinished, so that it is filled anew; not where it holds a newer night."""
 
     def filling(self, view: FeatureView, night: str, whole: bool) -> AbstractContextManager[Filling]:
-        """Opens a view to fill it; left without `finish`, nothing of it counts."""
+        """Opens a view to fill it; left without `finish`, nothing of it counts. Refused once a newer night was here."""
 
 
 def online_store(settings: Settings) -> OnlineStore:

@@ -2,7 +2,8 @@
 
 A hash an entity holds the values of all views with the same keys, under short hashes of their names. Commands are laid
 side by side a batch at a time and sent down one connection; every reply is read, so an error stops the run. Only the
-mark makes a view count: it says that the view is unfinished from the first write on, and is set last.
+mark makes a view count: it says that the view is unfinished from the first write on, and is set last. It also names the
+features whose values are there, so that those which left the view are taken out of every hash.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from daybreak.features.as_of import EVENT_TS
 from daybreak.features.declaration import FeatureView
 from daybreak.features.online import PROJECT
 from feature_repo import encoding
-from feature_repo.online_store import Mark, Settled
+from feature_repo.online_store import Mark, Settled, claimed, doubted, refuse_if_newer
+from feature_repo.redis_marks import Fenced, RedisMarks
 
-MARKS = f"daybreak:{PROJECT}:marks"
 CONNECT_S, ANSWER_S = 5.0, 60.0
 KEYS_A_SCAN = 5_000
 PROJECT_BYTES = PROJECT.encode()
@@ -44,6 +45,7 @@ class RedisStore:
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
         self._client: Any = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_S, socket_timeout=ANSWER_S)
+        self._marks = RedisMarks(self._client, self.place)
 
     @property
     def place(self) -> str:
@@ -51,24 +53,24 @@ class RedisStore:
 
     def marks(self) -> dict[str, Mark]:
         with self._reached("its marks were read"):
-            found: Any = self._client.hgetall(MARKS)
-        return {view.decode(): Mark.from_text(text) for view, text in found.items()}
+            return self._marks.all()
 
     def forget(self, view: str) -> None:
         with self._reached(f"the mark of {view} was removed"):
-            self._client.hdel(MARKS, view)
+            self._marks.remove(view)
 
     def doubt(self, view: str, night: str) -> None:
         with self._reached(f"{view} was marked as unfinished"):
-            self._client.hset(MARKS, view, Mark(night).as_text())
+            self._marks.change(view, lambda found: doubted(found, night))
 
     @contextmanager
     def filling(self, view: FeatureView, night: str, whole: bool) -> Iterator[RedisFilling]:
         with self._reached(f"{view.name} was filled for {night}"):
-            self._client.hset(MARKS, view.name, Mark(night).as_text())
+            claim = self._marks.change(view.name, lambda found: claimed(found, view, night, self.place))
             connection = self._client.connection_pool.get_connection()
             try:
-                yield RedisFilling(self._client, connection, view)
+                fenced = Fenced(connection, view.name, night, self.place)
+                yield RedisFilling(self._client, self._marks, fenced, view, claim)
             finally:
                 connection.disconnect()
                 self._client.connection_pool.release(connection)
@@ -88,19 +90,21 @@ class RedisStore:
 class RedisFilling:
     """A view's fields in the hashes of its entities."""
 
-    def __init__(self, client: Any, connection: Any, view: FeatureView) -> None:
+    def __init__(self, client: Any, marks: RedisMarks, fenced: Fenced, view: FeatureView, claim: Mark) -> None:
         self._client = client
-        self._connection = connection
+        self._marks = marks
+        self._fenced = fenced
         self._view = view
         self._stamp = f"_ts:{view.name}".encode()
         self._fields = [_field(f"{view.name}:{name}") for name in view.feature_names]
+        self._left = [_field(f"{view.name}:{name}") for name in claim.features if name not in view.feature_names]
 
     def put(self, rows: pa.RecordBatch) -> None:
         parts: list[bytes | pa.BinaryArray] = [_hash_keys(self._view, rows)]
         for feature, field in zip(self._view.features, self._fields, strict=True):
             parts += [field, encoding.values(feature.type, rows.column(feature.name))]
         parts += [self._stamp, encoding.moments(rows.column(EVENT_TS))]
-        self._send(commands([b"HSET", *parts]))
+        self._fenced.write(commands([b"HSET", *parts]))
 
     def settle(self, expected: Iterable[pa.BinaryArray]) -> Settled:
         wanted = np.sort(
@@ -114,14 +118,16 @@ class RedisFilling:
             known = wanted[places] == hashes if len(wanted) else np.zeros(len(hashes), dtype=bool)
             seen[places[known]] = True
             gone = keys.filter(pa.array(~known))
-            if len(gone):
-                self._send(commands([b"HDEL", gone, *self._fields, self._stamp]))
-                removed += len(gone)
+            self._fenced.write(commands([b"HDEL", gone, *self._fields, *self._left, self._stamp]))
+            removed += len(gone)
+            if self._left:
+                self._fenced.write(commands([b"HDEL", keys.filter(pa.array(known)), *self._left]))
+        self._fenced.refuse_if_overtaken()
         entities = int(seen.sum())
         return Settled(entities, len(wanted) - entities, removed)
 
     def finish(self, mark: Mark) -> None:
-        self._client.hset(MARKS, self._view.name, mark.as_text())
+        self._marks.change(self._view.name, lambda found: self._unless_overtaken(found, mark))
 
     def _entities(self) -> Iterator[pa.BinaryArray]:
         """The hash keys of all entities that have the view's stamp; some may come twice."""
@@ -131,17 +137,14 @@ class RedisFilling:
             cursor, found = self._client.scan(cursor, match=pattern, count=KEYS_A_SCAN)
             if found:
                 keys = pa.array(found, pa.binary())
-                there = self._send(commands([b"HEXISTS", keys, self._stamp]))
+                there = self._fenced.ask(commands([b"HEXISTS", keys, self._stamp]))
                 yield keys.filter(pa.array(there, pa.int64()).cast(pa.bool_()))
             if cursor == 0:
                 return
 
-    def _send(self, batch: pa.BinaryArray) -> list[int]:
-        """Sends a command a row and reads every reply."""
-        _, offsets, data = batch.buffers()
-        ends = np.frombuffer(offsets, np.int32)[batch.offset : batch.offset + len(batch) + 1]
-        self._connection.send_packed_command([memoryview(data)[int(ends[0]) : int(ends[-1])]])
-        return [self._connection.read_response() for _ in range(len(batch))]
+    def _unless_overtaken(self, found: Mark | None, mark: Mark) -> Mark:
+        refuse_if_newer(found, self._view.name, mark.night, self._marks.place)
+        return mark
 
 
 def commands(parts: Sequence[bytes | pa.BinaryArray]) -> pa.BinaryArray:

@@ -1,11 +1,12 @@
 """Proves that what Feast looks up online is what the feature tables say, value by value.
 
-For each feature service, a sample of entities of each of its views (and one that nobody knows) is looked up through
-Feast as a model would: all features at once, those computed on request for the moment the night was due. The
-same values are read from the tables' files by another path. Each pair must be equal to the last bit; moments count
-in whole seconds, which is how Feast keeps them online. Writes `online/skew`, values compared and different by service
-and view; a single difference fails the night, because a model would be served other numbers than it learned from.
-The night of an older day compares nothing, as newer values are online. A second run checks the same sample again.
+For each feature service, a sample of entities of each of its views (most with a row that counts, some whose last row
+is too old to, and one that nobody knows) is looked up through Feast as a model would: all features at once, those
+computed on request for the moment the night was due. The same values are read from the tables' files by another path.
+Each pair must be equal to the last bit; moments count in whole seconds, which is how Feast keeps them online. Writes
+`online/skew`, values compared and different by service and view; a single difference fails the night, because a model
+would be served other numbers than it learned from. The night of an older day compares nothing, as newer values are
+online. A second run checks the same sample again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from daybreak.clock import due
+from daybreak.datasets import DELIVERIES
+from daybreak.duckdb_files import opened
 from daybreak.errors import GateError, InputError
 from daybreak.features.online import SKEW
 from daybreak.features.services import SERVICES
@@ -31,15 +34,17 @@ SHOWN = 5
 
 
 class SkewConfig(StepConfig):
-    """How many entities of each view are compared."""
+    """How many entities of each view are compared, and how much memory the search for their rows may take."""
 
     entities: int = Field(50, ge=1, le=10_000)
+    memory: str = Field("1GB", pattern=r"^\d+(MB|GB)$")
 
 
 def run(config: SkewConfig, io: StepIO) -> Summary:
     """Compares every service."""
     from daybreak.feature_store import open_store
 
+    io.require(DELIVERIES)
     online = online_store(io.settings)
     marks = online.marks()
     if newer := max((mark.night for mark in marks.values() if mark.night > config.ds), default=None):
@@ -50,17 +55,18 @@ def run(config: SkewConfig, io: StepIO) -> Summary:
             f"{online.place} does not hold night {config.ds} of {', '.join(unfilled)}; run feature_repo.materialize"
             " for it first"
         )
-    tables = Tables(io, due(config.ds, io.settings.night_due))
     store = open_store(io.settings)
     checked: Counter[tuple[str, str]] = Counter()
     different: Counter[tuple[str, str]] = Counter()
     differing: list[Compared] = []
-    for service in SERVICES.values():
-        for compared in compare(service, store, tables, config.entities, io.seed):
-            checked[service.name, compared.view] += 1
-            if not compared.same:
-                different[service.name, compared.view] += 1
-                differing.append(compared)
+    with opened(io.settings.scratch / "skew", config.memory) as database:
+        tables = Tables(io, due(config.ds, io.settings.night_due), database)
+        for service in SERVICES.values():
+            for compared in compare(service, store, tables, config.entities, io.seed):
+                checked[service.name, compared.view] += 1
+                if not compared.same:
+                    different[service.name, compared.view] += 1
+                    differing.append(compared)
     _write(checked, different, io)
     summary = {"checked": checked.total(), "different": different.total()}
     for view in {compared.view for compared in differing} & set(VIEWS):

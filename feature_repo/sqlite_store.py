@@ -23,7 +23,7 @@ from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
 from daybreak.features.declaration import FeatureView
 from daybreak.features.online import PROJECT
 from feature_repo import encoding
-from feature_repo.online_store import Mark, Settled
+from feature_repo.online_store import Mark, Settled, doubted, refuse_if_newer
 
 MARKS = "daybreak_marks"
 SET_MARK = f"insert or replace into {MARKS} (view, mark) values (?, ?)"
@@ -46,7 +46,7 @@ class SqliteStore:
 
     def marks(self) -> dict[str, Mark]:
         with self._transaction() as database:
-            return {view: Mark.from_text(text) for view, text in database.execute(f"select view, mark from {MARKS}")}
+            return _marks(database)
 
     def forget(self, view: str) -> None:
         with self._transaction() as database:
@@ -54,11 +54,12 @@ class SqliteStore:
 
     def doubt(self, view: str, night: str) -> None:
         with self._transaction() as database:
-            database.execute(SET_MARK, (view, Mark(night).as_text()))
+            database.execute(SET_MARK, (view, doubted(_marks(database).get(view), night).as_text()))
 
     @contextmanager
     def filling(self, view: FeatureView, night: str, whole: bool) -> Iterator[SqliteFilling]:
         with self._transaction() as database:
+            refuse_if_newer(_marks(database).get(view.name), view.name, night, self.place)
             filling = SqliteFilling(database, view, whole)
             yield filling
             if not filling.finished:
@@ -145,6 +146,10 @@ class SqliteFilling:
         if not self._indexed:
             self._database.execute(f"create unique index {self._index} on {self._table} (entity_key, feature_name)")
             self._indexed = True
+
+
+def _marks(database: sqlite3.Connection) -> dict[str, Mark]:
+    return {view: Mark.from_text(text) for view, text in database.execute(f"select view, mark from {MARKS}")}
 
 
 def _insert(verb: str, table: str, view: FeatureView) -> str:

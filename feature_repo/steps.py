@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daybreak.datasets import DELIVERIES
 from daybreak.features.online import MATERIALIZED, SKEW
 from daybreak.features.views import VIEWS
 from daybreak.steps import StepSpec
@@ -14,14 +15,14 @@ STEPS = (
         "feature_repo.materialize",
         target="feature_repo.materialize:run",
         config="feature_repo.materialize:MaterializeConfig",
-        reads=TABLES,
+        reads=(DELIVERIES, *TABLES),
         writes=(MATERIALIZED,),
     ),
     StepSpec(
         "feature_repo.skew",
         target="feature_repo.skew:run",
         config="feature_repo.skew:SkewConfig",
-        reads=(*TABLES, MATERIALIZED),
+        reads=(DELIVERIES, *TABLES, MATERIALIZED),
         writes=(SKEW,),
     ),
 )

@@ -6,11 +6,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS
-from daybreak.features.counted import COUNTED, LINGER_DAYS, LONGEST_WINDOW, WINDOWS
+from daybreak.features.counted import COUNTED, LONGEST_WINDOW, REACH_DAYS, WINDOWS
 from jobs.feature_nights import end_of_night
 from jobs.windows import counted_by_nights, days_seen, sum_over
 
-REACH_DAYS = LONGEST_WINDOW + LINGER_DAYS
 RATE_DAYS = WINDOWS[1:]
 PRIOR_EVENTS = 20.0
 RECENCY_HALF_LIFE_S = 7 * 86_400.0

@@ -6,10 +6,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS
-from daybreak.features.counted import LINGER_DAYS, LONGEST_WINDOW
+from daybreak.features.counted import LONGEST_WINDOW, REACH_DAYS
 from jobs.windows import AGE, counted_by_nights, sum_over, within
 
-REACH_DAYS = LONGEST_WINDOW + LINGER_DAYS
 HALF_LIFE_DAYS = 7.0
 BILLIONTHS = 1e9
 

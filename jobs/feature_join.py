@@ -6,21 +6,23 @@ catalogue gave it at that moment. So the views are joined in rounds, each with w
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
+from duckdb import DuckDBPyConnection
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
 from daybreak.clock import days_before
 from daybreak.duckdb_files import literal, opened, rows_of
-from daybreak.features.declaration import Chosen, FeatureService, RequestFeature
+from daybreak.features.declaration import Chosen, FeatureService
 from daybreak.features.on_request import with_request_features
 from daybreak.features.training import SPINE_TS
+from daybreak.files import is_alive
 from daybreak.lake.schemas import ARROW_TYPES
 from daybreak.lake.spark_tables import SPARK_TYPES
 from daybreak.settings import Settings
@@ -30,13 +32,19 @@ from jobs import point_in_time, point_in_time_duckdb
 BATCH_ROWS = 1 << 16
 
 
-def with_features(
+@contextmanager
+def features_joined(
     io: StepIO, service: FeatureService, spine: DataFrame, days: Sequence[str]
-) -> DataFrame | pa.RecordBatchReader:
-    """The rows of the spine, which are of these days, with every feature of the service."""
-    if by_duckdb(io.settings):
-        return _by_duckdb(io, service, spine, days)
-    return _by_spark(io, service, spine, days)
+) -> Iterator[DataFrame | pa.RecordBatchReader]:
+    """The rows of the spine, which are of these days, with every feature of the service, for the block to write; what
+    one machine keeps on disk meanwhile goes when the block ends, or fails."""
+    if not by_duckdb(io.settings):
+        yield _by_spark(io, service, spine, days)
+        return
+    with _folder_of(io) as folder:
+        spine.write.parquet(str(folder / "spine"))
+        with closing(opened(folder / "spilled", f"{io.settings.spark_memory}b")) as engine:
+            yield _by_duckdb(engine, io, service, f"read_parquet({literal(f'{folder}/spine/*.parquet')})", days)
 
 
 def by_duckdb(settings: Settings) -> bool:
@@ -78,12 +86,10 @@ def _by_spark(io: StepIO, service: FeatureService, spine: DataFrame, days: Seque
     )
 
 
-def _by_duckdb(io: StepIO, service: FeatureService, spine: DataFrame, days: Sequence[str]) -> pa.RecordBatchReader:
-    folder = io.settings.scratch / "spines" / f"{io.attempt.work}-{io.attempt.ds}-{io.attempt.token}"
-    spine.write.mode("overwrite").parquet(str(folder / "spine"))
-    engine = opened(folder / "spilled", f"{io.settings.spark_memory}b")
-    rows = f"read_parquet({literal(f'{folder}/spine/*.parquet')})"
-    for number, ready in enumerate(rounds(service.chosen, spine.columns)):
+def _by_duckdb(
+    engine: DuckDBPyConnection, io: StepIO, service: FeatureService, rows: str, days: Sequence[str]
+) -> pa.RecordBatchReader:
+    for number, ready in enumerate(rounds(service.chosen, engine.sql(f"FROM {rows} LIMIT 0").columns)):
         sides = []
         for each in ready:
             paths = io.paths(each.view.dataset, **_window(each, days))
@@ -92,19 +98,22 @@ def _by_duckdb(io: StepIO, service: FeatureService, spine: DataFrame, days: Sequ
         rows = f"round_{number}"
     batches = engine.sql(f"FROM {rows}").to_arrow_reader(BATCH_ROWS)
     added = [pa.field(feature.name, ARROW_TYPES[feature.type]) for feature in service.on_request]
-    schema = pa.schema([*batches.schema, *added])
-    return pa.RecordBatchReader.from_batches(schema, _finished(engine, folder, batches, service.on_request))
+    return pa.RecordBatchReader.from_batches(
+        pa.schema([*batches.schema, *added]), with_request_features(batches, SPINE_TS, service.on_request)
+    )
 
 
-def _finished(
-    engine: duckdb.DuckDBPyConnection,
-    folder: Path,
-    batches: pa.RecordBatchReader,
-    features: Sequence[RequestFeature],
-) -> Iterator[pa.RecordBatch]:
-    """The joined rows with the features of their moments; after the last, nothing is left behind."""
+@contextmanager
+def _folder_of(io: StepIO) -> Iterator[Path]:
+    """A folder for this attempt alone. What attempts at the step left that were killed on this machine is removed."""
+    attempt, spines = io.attempt, io.settings.scratch / "spines"
+    for left in spines.glob(f"{attempt.work}-*"):
+        writer = int(left.name.rpartition("-")[2])
+        if writer == os.getpid() or not is_alive(writer):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = spines / f"{attempt.work}-{attempt.ds}-{attempt.token}-{os.getpid()}"
+    folder.mkdir(parents=True)
     try:
-        with closing(engine):
-            yield from with_request_features(batches, SPINE_TS, features)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,9 +11,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from daybreak.clock import days_before, days_between, due, end_of
-from daybreak.contracts import DS
-from daybreak.datasets import DELIVERIES
+from daybreak.contracts import DS, Dataset
+from daybreak.datasets import DELIVERIES, EVENTS
+from daybreak.errors import InputError
 from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
+from daybreak.features.counted import REACH_DAYS
 from daybreak.features.declaration import FeatureView
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
@@ -23,10 +25,23 @@ class FeatureConfig(StepConfig):
     """What a feature means is declared with its view; a run has nothing to choose."""
 
 
-def nights_to_build(io: StepIO, view: FeatureView) -> list[str]:
-    """This night, after those of `feature_history_days` before it that were landed and that the view lacks."""
+def nights_to_build(io: StepIO, view: FeatureView, *counted_from: Dataset) -> list[str]:
+    """This night, after those of `feature_history_days` before it that were landed and that the view lacks.
+
+    Refused where this night was not landed, or where one of the partials it is `counted_from` lacks a night: what
+    was counted too low would stay so, since a night that was written is not built again.
+    """
+    io.require(DELIVERIES)
     earlier = days_between(days_before(io.ds, io.settings.feature_history_days), days_before(io.ds, 1))
-    return [*sorted(io.written(DELIVERIES, earlier) - io.written(view.dataset, earlier)), io.ds]
+    nights = [*sorted(io.written(DELIVERIES, earlier) - io.written(view.dataset, earlier)), io.ds]
+    counted = days_between(days_before(nights[0], REACH_DAYS - 1), io.ds)
+    for partial in counted_from:
+        if lacking := io.unbuilt(partial, EVENTS, counted):
+            raise InputError(
+                f"features/{view.name} is counted from {partial.name}, which lacks nights from {lacking[0]} on;"
+                f" run jobs.partials for {io.ds} first"
+            )
+    return nights
 
 
 def write_nights(io: StepIO, view: FeatureView, rows: DataFrame, nights: list[str]) -> Summary:

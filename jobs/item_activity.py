@@ -11,11 +11,11 @@ from pyspark.sql import functions as F
 
 from daybreak.clock import days_before
 from daybreak.contracts import DS
-from daybreak.features.counted import ITEM_ACTIVITY
+from daybreak.features.counted import ITEM_ACTIVITY, REACH_DAYS
 from daybreak.features.partials import ITEM_DAYS
 from daybreak.step_io import StepIO
 from daybreak.steps import Summary
-from jobs.activity import REACH_DAYS, activity
+from jobs.activity import activity
 from jobs.feature_nights import FeatureConfig, nights_to_build, write_nights
 
 USUAL_INTEREST_A_DAY = 1.0
@@ -35,6 +35,6 @@ def item_activity(item_days: DataFrame, nights: list[str]) -> DataFrame:
 
 def run(config: FeatureConfig, io: StepIO) -> Summary:
     """Builds tonight, and the history that the view lacks."""
-    nights = nights_to_build(io, ITEM_ACTIVITY)
+    nights = nights_to_build(io, ITEM_ACTIVITY, ITEM_DAYS)
     item_days = io.frame(ITEM_DAYS, since=days_before(nights[0], REACH_DAYS - 1))
     return write_nights(io, ITEM_ACTIVITY, item_activity(item_days, nights), nights)

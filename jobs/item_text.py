@@ -5,11 +5,15 @@ Words become a vector through a basis, in `features/text_basis`. It is fitted on
 serves every later one, so that the vectors of all nights can be compared. A night fits a new one where more than
 `refit_unknown` of the words its items say are unknown (and they say at least `refit_least_words`), or where the basis
 is `refit_days` old; the new one is turned onto the old one, and all items known by then get a row again. A night built
-again uses the basis it had. A basis sees only items delivered by its night. A change of `dimensions` begins anew: the
-vectors before and after cannot be compared. Items without a word that the basis knows have null.
+again uses the basis it had. A basis sees only items delivered by its night. Items without a word that the basis knows
+have null.
 
 With `encoder`, a function `module:function` from texts to an array with a row of `dimensions` numbers for each, vectors
 come from it, scaled to length 1; then there is no basis.
+
+Each row names the space of its vector: the encoder or TF-IDF, and the dimensions. Vectors of two spaces cannot be
+compared, so where the night before left those of another, all items known by then get a row again. An encoder that
+changes must change its name.
 
 The first run also takes the states of all earlier nights, however long ago. A second run of a night replaces it with
 the same rows.
@@ -17,6 +21,7 @@ the same rows.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from functools import reduce
 
 import pyarrow.compute as pc
@@ -36,12 +41,14 @@ from daybreak.steps import Summary
 from jobs.feature_nights import FeatureConfig, write_nights
 from jobs.states import newest_of_night, nights_with_states
 from jobs.text_fitting import basis_from, fit, rotated_onto, rows_of
-from jobs.text_vectors import TEXT, VECTOR, Basis, Encode, PluggedIn, with_vectors, word_counts
+from jobs.text_vectors import SPACE, TEXT, VECTOR, Basis, Encode, PluggedIn, with_vectors, word_counts
 
 MOST_CHARACTERS = 4_000
 VECTORS = f"item_id string, {DS} string, {EVENT_TS} timestamp, {VECTOR} array<float>"
 COUNTS = f"{DS} string, words bigint, unknown bigint"
-Stretch = tuple[Basis | None, list[str]]
+TF_IDF = "tf-idf"
+Maker = Basis | PluggedIn
+Stretch = tuple[Maker | None, list[str]]
 
 
 class ItemTextConfig(FeatureConfig):
@@ -56,19 +63,43 @@ class ItemTextConfig(FeatureConfig):
     refit_days: int = Field(180, ge=1)
     encoder: str | None = None
 
+    @property
+    def space(self) -> str:
+        """The space of tonight's vectors."""
+        return f"{self.encoder or TF_IDF}/{self.dimensions}"
+
 
 def run(config: ItemTextConfig, io: StepIO) -> Summary:
     """Takes tonight's states, and the earlier ones that the view lacks."""
     nights = nights_with_states(io, ITEM_TEXT, ITEMS)
     items = io.frame(ITEMS)
-    if config.encoder:
-        encoder = PluggedIn(config.encoder, config.dimensions)
-        encoder.encode(["one text", "another, longer text"])
-        return write_nights(io, ITEM_TEXT, embedded(delivered_on(items, nights), encoder.encode), nights)
-    plan = Bases(config, io, items).serving(nights)
-    rows = reduce(DataFrame.unionByName, (_vectors(items, basis, serves) for basis, serves in plan))
-    fitted = [basis.night for basis, serves in plan if basis and basis.night in serves]
-    return {**write_nights(io, ITEM_TEXT, rows, nights), "bases_fitted_on": fitted}
+    plan = _plan(config, io, items, nights)
+    fitted = [maker.night for maker, serves in plan if isinstance(maker, Basis) and maker.night in serves]
+    whole = {*fitted, *_first_of_their_space(config.space, io, nights)}
+    rows = reduce(DataFrame.unionByName, (_vectors(items, maker, serves, whole) for maker, serves in plan))
+    written = write_nights(io, ITEM_TEXT, rows.withColumn(SPACE, F.lit(config.space)), nights)
+    return {**written, "bases_fitted_on": fitted}
+
+
+def _plan(config: ItemTextConfig, io: StepIO, items: DataFrame, nights: list[str]) -> Sequence[Stretch]:
+    """The nights in stretches, each with what makes its vectors."""
+    if not config.encoder:
+        return Bases(config, io, items).serving(nights)
+    encoder = PluggedIn(config.encoder, config.dimensions)
+    encoder.encode(["one text", "another, longer text"])
+    return [(encoder, nights)]
+
+
+def _first_of_their_space(space: str, io: StepIO, nights: list[str]) -> list[str]:
+    """The nights before which the newest vectors lie in another space."""
+    told = {*io.days(ITEM_TEXT.dataset), *nights}
+    before = {night: max((day for day in told if day < night), default=night) for night in nights}
+    return [night for night, day in before.items() if day not in nights and _spaces(io, day) != [space]]
+
+
+def _spaces(io: StepIO, night: str) -> list[str | None]:
+    """The spaces of a night's vectors; None is that of rows made before rows named it."""
+    return io.read(ITEM_TEXT.dataset, since=night, until=night, columns=[SPACE])[SPACE].unique().to_pylist()
 
 
 def embedded(texts: DataFrame, encode: Encode) -> DataFrame:
@@ -96,13 +127,13 @@ def _text() -> Column:
     return F.substring(F.concat_ws(" ", "title", "description"), 1, MOST_CHARACTERS)
 
 
-def _vectors(items: DataFrame, basis: Basis | None, nights: list[str]) -> DataFrame:
-    if basis is None:
-        return delivered_on(items, nights).drop(TEXT).withColumn(VECTOR, F.lit(None).cast("array<float>"))
-    texts = delivered_on(items, [night for night in nights if night != basis.night])
-    if basis.night in nights:
-        texts = texts.unionByName(known_by(items, basis.night))
-    return embedded(texts, basis.encode)
+def _vectors(items: DataFrame, maker: Maker | None, nights: list[str], whole: Collection[str]) -> DataFrame:
+    """The vectors of what the nights delivered; of `whole` nights those of all items known by then."""
+    texts = delivered_on(items, [night for night in nights if night not in whole])
+    texts = reduce(DataFrame.unionByName, (known_by(items, night) for night in nights if night in whole), texts)
+    if maker is None:
+        return texts.drop(TEXT).withColumn(VECTOR, F.lit(None).cast("array<float>"))
+    return embedded(texts, maker.encode)
 
 
 class Bases:
@@ -115,9 +146,9 @@ class Bases:
         bases = [basis_from(rows.filter(pc.equal(rows[DS], night)), night) for night in nights]
         self._bases = [basis for basis in bases if basis.dimensions == config.dimensions]
 
-    def serving(self, nights: list[str]) -> list[Stretch]:
+    def serving(self, nights: list[str]) -> list[tuple[Basis | None, list[str]]]:
         """The nights in stretches, each with the basis that serves it; None before there was any word."""
-        plan: list[Stretch] = []
+        plan: list[tuple[Basis | None, list[str]]] = []
         while nights:
             basis = self._newest(nights[0]) or self._fitted(nights[0])
             stretch = self._until_refit(basis, nights) if basis else nights[:1]

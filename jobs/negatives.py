@@ -8,12 +8,12 @@ the user wanted on that day gives no row; the chances told are those of the draw
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS
 from daybreak.features.partials import DAY
-from daybreak.features.training import LABELS, SAMPLED
+from daybreak.features.training import LABELS, SAMPLED, SPINE_TS
 
 TICKETS_AN_ITEM = 1_000
 BUCKET = 4 * TICKETS_AN_ITEM
@@ -41,18 +41,22 @@ def offered(items: DataFrame, item_days: DataFrame, days: list[str]) -> DataFram
         .groupBy("for_day", "item_id")
         .agg(F.max_by(F.struct("status", "launched_ts", "retired_ts"), newest).alias("state"))
     )
-    noon = F.col("for_day").cast("timestamp")
-    may_be_shown = (
-        (F.col("state.status") == "active")
-        & F.coalesce(F.col("state.launched_ts") < noon, F.lit(True))
-        & ~F.coalesce(F.col("state.retired_ts") < noon, F.lit(False))
-    )
     both = touched.join(states, on=["for_day", "item_id"], how="full_outer")
     in_catalogue = F.max(F.col("state").isNotNull()).over(Window.partitionBy("for_day"))
     return (
         both.withColumn("in_catalogue", in_catalogue)
-        .where(F.when(F.col("in_catalogue"), may_be_shown).otherwise(F.lit(True)))
+        .where(F.when(F.col("in_catalogue"), _may_be_shown()).otherwise(F.lit(True)))
         .select(F.col("for_day").alias(DS), "item_id", F.coalesce("interest", F.lit(0)).alias("interest"))
+    )
+
+
+def _may_be_shown() -> Column:
+    """What `daybreak.item_states` says of the state; the night before ends where `for_day` begins."""
+    end = F.col("for_day").cast("timestamp")
+    return (
+        (F.col("state.status") == "active")
+        & F.coalesce(F.col("state.launched_ts") < end, F.lit(True))
+        & ~F.coalesce(F.col("state.retired_ts") < end, F.lit(False))
     )
 
 
@@ -77,7 +81,7 @@ def sampled(wanted: DataFrame, offers: DataFrame, draws: int, popular_share: flo
         F.concat_ws("~", "row_id", F.col("draw").cast("string")).alias("row_id"),
         "user_id",
         "item_id",
-        "request_ts",
+        SPINE_TS,
         F.lit(SAMPLED).alias("kind"),
         F.lit(None).cast("string").alias("surface"),
         F.lit(None).cast("int").alias("position"),

@@ -17,8 +17,8 @@ from pyspark.sql import functions as F
 
 from daybreak.clock import days_before, days_between
 from daybreak.contracts import DS, LANDED_DS, Dataset
-from daybreak.datasets import EVENTS, ITEMS, LATE_DAYS
-from daybreak.features.counted import LINGER_DAYS, LONGEST_WINDOW
+from daybreak.datasets import DELIVERIES, EVENTS, ITEMS, LATE_DAYS
+from daybreak.features.counted import REACH_DAYS
 from daybreak.features.partials import (
     COUNTS,
     DAY,
@@ -45,7 +45,8 @@ class PartialsConfig(StepConfig):
 
 def run(config: PartialsConfig, io: StepIO) -> Summary:
     """Builds the nights that any partial lacks, all partials side by side."""
-    reach = LONGEST_WINDOW + LINGER_DAYS + io.settings.feature_history_days
+    io.require(DELIVERIES)
+    reach = REACH_DAYS + io.settings.feature_history_days
     days = days_between(days_before(io.ds, reach), io.ds)
     nights = sorted({io.ds, *(night for dataset in PARTIALS for night in io.unbuilt(dataset, EVENTS, days))})
     events = delivered(io.frame(EVENTS, since=days_before(nights[0], LATE_DAYS)), nights)

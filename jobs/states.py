@@ -6,13 +6,15 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS, Dataset
+from daybreak.datasets import DELIVERIES
 from daybreak.features.as_of import EVENT_TS
 from daybreak.features.declaration import FeatureView
 from daybreak.step_io import StepIO
 
 
 def nights_with_states(io: StepIO, view: FeatureView, states: Dataset) -> list[str]:
-    """This night, after all earlier ones whose states the view lacks, however long ago."""
+    """This night, which must have been landed, after all earlier ones whose states the view lacks, however long ago."""
+    io.require(DELIVERIES)
     days = [day for day in io.days(states) if day < io.ds]
     return [*sorted(set(days) - io.written(view.dataset, days)), io.ds]
 

@@ -66,7 +66,7 @@ STEPS = (
         "jobs.partials",
         target="jobs.partials:run",
         config="jobs.partials:PartialsConfig",
-        reads=(EVENTS, ITEMS),
+        reads=(EVENTS, ITEMS, DELIVERIES),
         writes=PARTIALS,
         runtime="spark",
     ),

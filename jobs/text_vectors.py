@@ -31,6 +31,7 @@ WORD = re.compile(r"[^\W_]+")
 DIGITS = 6
 TEXT = "text"
 VECTOR = "text_vector"
+SPACE = "text_space"
 
 
 def words_of(text: str) -> list[str]:

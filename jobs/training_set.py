@@ -1,9 +1,10 @@
 """Training rows of the ranker, in `training/ranker_rows`: each moment with what could be known then, and its outcome.
 
 A night writes the day whose labels have just grown mature, `maturity_days` ago, and of `feature_history_days` before it
-those that are missing. The outcomes counted are those delivered by the night that made them mature, so a day's rows are
-the same whenever they are made. Each row carries the features that were available at its moment, nulls where nothing
-was known. A second run of a night replaces its day with the same rows.
+those that are missing, as far as they can be told (`jobs/training_days.py`). The outcomes counted are those delivered
+by the night that made them mature, so a day's rows are the same whenever they are made. Each row carries the features
+that were available at its moment, nulls where nothing was known. A second run of a night replaces its day with the
+same rows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pydantic import Field, model_validator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from daybreak.clock import days_before, days_between
+from daybreak.clock import days_before
 from daybreak.datasets import DELIVERIES, EVENTS, ITEMS
 from daybreak.features.partials import ITEM_DAYS
 from daybreak.features.services import RANKER
@@ -20,9 +21,10 @@ from daybreak.features.training import LABELS, RANKER_ROWS
 from daybreak.spark import let_go
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from jobs.feature_join import with_features
+from jobs.feature_join import features_joined
 from jobs.negatives import POPULARITY_DAYS, offered, sampled
 from jobs.spine import spine
+from jobs.training_days import training_days
 
 
 class TrainingSetConfig(StepConfig):
@@ -45,19 +47,17 @@ class TrainingSetConfig(StepConfig):
 
 def run(config: TrainingSetConfig, io: StepIO) -> Summary:
     """Makes the rows of the days that are mature and missing."""
-    days = _mature_days(config, io)
+    io.require(DELIVERIES)
+    found = training_days(io, [chosen.view for chosen in RANKER.chosen], config.maturity_days)
+    days, waiting = found.ready, {"unlabelled": found.unlabelled, "featureless": found.featureless}
+    if not days:
+        return {"rows": 0, "days": 0, **waiting}
     try:
-        written = io.write(RANKER_ROWS, with_features(io, RANKER, _spine(config, io, days), days), days=days)
+        with features_joined(io, RANKER, _spine(config, io, days), days) as rows:
+            written = io.write(RANKER_ROWS, rows, days=days)
     finally:
         let_go(io.spark)
-    return {"rows": written.rows, "days": len(days), "first_day": days[0], "last_day": days[-1]}
-
-
-def _mature_days(config: TrainingSetConfig, io: StepIO) -> list[str]:
-    """The day that grew mature tonight, after those before it that were landed and have no rows."""
-    newest = days_before(io.ds, config.maturity_days)
-    earlier = days_between(days_before(newest, io.settings.feature_history_days), days_before(newest, 1))
-    return [*sorted(io.written(DELIVERIES, earlier) - io.written(RANKER_ROWS, earlier)), newest]
+    return {"rows": written.rows, "days": len(days), "first_day": days[0], "last_day": days[-1], **waiting}
 
 
 def _spine(config: TrainingSetConfig, io: StepIO, days: list[str]) -> DataFrame:

@@ -11,11 +11,11 @@ from pyspark.sql import functions as F
 
 from daybreak.clock import days_before
 from daybreak.contracts import DS
-from daybreak.features.counted import USER_ACTIVITY
+from daybreak.features.counted import REACH_DAYS, USER_ACTIVITY
 from daybreak.features.partials import USER_DAYS
 from daybreak.step_io import StepIO
 from daybreak.steps import Summary
-from jobs.activity import REACH_DAYS, activity
+from jobs.activity import activity
 from jobs.feature_nights import FeatureConfig, nights_to_build, write_nights
 
 
@@ -33,6 +33,6 @@ def user_activity(user_days: DataFrame, nights: list[str]) -> DataFrame:
 
 def run(config: FeatureConfig, io: StepIO) -> Summary:
     """Builds tonight, and the history that the view lacks."""
-    nights = nights_to_build(io, USER_ACTIVITY)
+    nights = nights_to_build(io, USER_ACTIVITY, USER_DAYS)
     user_days = io.frame(USER_DAYS, since=days_before(nights[0], REACH_DAYS - 1))
     return write_nights(io, USER_ACTIVITY, user_activity(user_days, nights), nights)

@@ -39,6 +39,6 @@ def user_item(pair_days: DataFrame, nights: list[str]) -> DataFrame:
 
 def run(config: FeatureConfig, io: StepIO) -> Summary:
     """Builds tonight, and the history that the view lacks."""
-    nights = nights_to_build(io, USER_ITEM)
+    nights = nights_to_build(io, USER_ITEM, PAIR_DAYS)
     pair_days = io.frame(PAIR_DAYS, since=days_before(nights[0], LONGEST_WINDOW - 1))
     return write_nights(io, USER_ITEM, user_item(pair_days, nights), nights)

@@ -11,11 +11,10 @@ from pyspark.sql import functions as F
 
 from daybreak.clock import days_before
 from daybreak.contracts import DS
-from daybreak.features.counted import USER_SESSIONS
+from daybreak.features.counted import REACH_DAYS, USER_SESSIONS
 from daybreak.features.partials import LAST_ITEMS, LAST_ITEMS_KEPT, SESSION_DAYS, USER_DAYS
 from daybreak.step_io import StepIO
 from daybreak.steps import Summary
-from jobs.activity import REACH_DAYS
 from jobs.feature_nights import FeatureConfig, end_of_night, nights_to_build, write_nights
 from jobs.windows import counted_by_nights, sum_over
 
@@ -85,7 +84,7 @@ def _last_items(item_days: DataFrame, nights: list[str]) -> DataFrame:
 
 def run(config: FeatureConfig, io: StepIO) -> Summary:
     """Builds tonight, and the history that the view lacks."""
-    nights = nights_to_build(io, USER_SESSIONS)
+    nights = nights_to_build(io, USER_SESSIONS, USER_DAYS, SESSION_DAYS, LAST_ITEMS)
     since = days_before(nights[0], REACH_DAYS - 1)
     user_days, session_days = io.frame(USER_DAYS, since=since), io.frame(SESSION_DAYS, since=since)
     rows = user_sessions(user_days, session_days, io.frame(LAST_ITEMS, since=since), nights)

@@ -1,4 +1,5 @@
-"""What most tests stand on: settings with a home of their own, a lake in it, and one Spark session for all."""
+"""What most tests stand on: settings with a home of their own, a lake in it, and one Spark session for all tests of a
+worker; and which tests go to one worker."""
 
 from __future__ import annotations
 
@@ -21,6 +22,28 @@ hypothesis.settings.register_profile("daybreak", deadline=None)
 hypothesis.settings.load_profile("daybreak")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LONGEST_FIRST = ("tests/e2e", "tests/embedded/test_airflow.py")
+ON_ONE_WORKER = {
+    "tests/e2e": "tests/e2e",
+    "tests/leaks": "trained",
+    "tests/jobs/test_training_set.py": "trained",
+    "tests/world": "tests/world",
+}
+"""Folders and files whose tests begin from the same nights; of all others, a file stays together."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest first, so that no worker is left with them at the end."""
+
+    def group(item: pytest.Item) -> str:
+        path = item.path.relative_to(REPOSITORY).as_posix()
+        return next((name for place, name in ON_ONE_WORKER.items() if path.startswith(place)), path)
+
+    items.sort(
+        key=lambda item: LONGEST_FIRST.index(group(item)) if group(item) in LONGEST_FIRST else len(LONGEST_FIRST)
+    )
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 @pytest.fixture
@@ -46,7 +69,7 @@ def lake(settings: Settings) -> Lake:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The one Spark session of the test run; steps that ask for theirs are given this one."""
+    """The one Spark session of this worker; steps that ask for theirs are given this one."""
     from daybreak.spark import session
 
     home = tmp_path_factory.mktemp("spark")

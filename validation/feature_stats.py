@@ -3,8 +3,8 @@
 Writes `validation/feature_stats`, a row a view and feature, and `<home>/reports/features.html`, the catalogue page with
 every view and feature, its meaning, owner, job, spread and the models that use it. Of a nightly view it looks at this
 night's rows, of a view of states at the newest of each entity up to this night. A view that is stale is told in the
-summary and on the page, and stops nothing: a nightly view without a row of this night, one without any row, and one
-whose newest row was older than its `fresh_within` when the night was due.
+summary and on the page, and stops nothing: one whose newest row was older than its `fresh_within` when the night was
+due. A view that never had a row is empty.
 
 Counts and extremes are exact. Quantiles, different values, histograms and most frequent values are exact up to
 `sample_rows` rows of a view and beyond them from a sample that the same rows always give. Memory stays within

@@ -20,14 +20,14 @@ SHOWN_AT_ONCE = 10
 
 
 def command(
-    day: Annotated[str | None, typer.Option(help="The day of training rows to try; else the newest.")] = None,
+    day: Annotated[str | None, typer.Option(help="The day of training rows to try; else the last but one.")] = None,
     suspicious: Annotated[
         float, typer.Option(min=0.5, max=1.0, help="Refuse a feature that alone tells the outcome apart this well.")
     ] = 0.9,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plant a future into a copy of the lake and prove that no training row changes; refuse features that tell too
-    much. Takes as long as two nights of features."""
+    much. Takes as long as some nights of features and training rows."""
     from daybreak.leaks.proof import prove
     from daybreak.leaks.suspects import suspects
 
@@ -39,8 +39,13 @@ def command(
         print_json({"holds": proof.holds, **asdict(proof), "told": [asdict(each) for each in told]})
     else:
         _show(proof, told)
-    if not proof.holds:
+    if proof.moved:
         raise GateError(f"the training rows of {proof.day} see their future: {_what_moved(proof)}")
+    if proof.unreached_views:
+        raise GateError(
+            f"nothing is proved of {_listed(proof.unreached_views)}: what was planted did not change their features of"
+            f" {proof.day} either, though that night was to see it; see what their jobs read"
+        )
     if refused:
         names = ", ".join(f"{each.feature} ({each.auc:.3f})" for each in refused)
         raise GateError(
@@ -73,7 +78,7 @@ def _show(proof: Proof, told: list[Told]) -> None:
         f" {planted.item_states:,} item states."
     )
     console.print(f"They reached the features of {proof.day} in: {_listed(proof.reached_views)}.")
-    if proof.holds:
+    if not proof.moved:
         console.print(f"[green]None of the {proof.rows:,} training rows of {proof.day} changed.[/]")
     console.print(f"\nWhat each feature alone tells of clicks (0.5 nothing, 1 everything), the first {SHOWN_AT_ONCE}:")
     for each in told[:SHOWN_AT_ONCE]:

@@ -31,7 +31,7 @@ def command(
     keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave Airflow up until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Run whole nights through Airflow: land, audit, candidates, lists, publish, report."""
+    """Run whole nights through Airflow: land, audit, candidates and lists, features and training rows, report."""
     from daybreak.night import days_up_to, newest_day, run_nights
 
     settings = load_settings()

@@ -16,6 +16,7 @@ LONGEST_WINDOW = max(WINDOWS)
 LINGER_DAYS = 7
 """So many nights an entity that has left the longest window still gets a row, which says so. After them its last row
 is too old to count, and nothing is known of the entity."""
+REACH_DAYS = LONGEST_WINDOW + LINGER_DAYS
 COUNTED = ("impression", "view", "cart", "purchase")
 
 
@@ -56,7 +57,7 @@ USER_ACTIVITY = FeatureView(
         Feature("spend_28d", FLOAT64, "paid in purchases", 28, AT_LEAST_0),
         Feature("engagement_7d", FLOAT64, "weight of interest an active day", 7, AT_LEAST_0),
         *_recency(),
-        Feature("last_purchase_ts", TIMESTAMP, "when the last purchase happened", LONGEST_WINDOW + LINGER_DAYS),
+        Feature("last_purchase_ts", TIMESTAMP, "when the last purchase happened", REACH_DAYS),
     ),
     made_by="jobs.user_activity",
     owner="recommendations",
@@ -94,7 +95,7 @@ USER_SESSIONS = FeatureView(
         Feature("session_depth_28d", FLOAT64, "mean views a visit", 28, AT_LEAST_0),
         Feature("dwell_s_28d", FLOAT64, "mean seconds spent on a view", 28, AT_LEAST_0),
         Feature("last_session_ts", TIMESTAMP, "when the last visit ended"),
-        Feature("last_items", STRINGS, "the last items of interest, the newest first", LONGEST_WINDOW + LINGER_DAYS),
+        Feature("last_items", STRINGS, "the last items of interest, the newest first", REACH_DAYS),
     ),
     made_by="jobs.user_sessions",
     owner="recommendations",

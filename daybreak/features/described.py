@@ -54,7 +54,10 @@ ITEM_TEXT = FeatureView(
     name="item_text",
     doc="What an item's title and description say, as a vector of length 1, from the moment each state began.",
     entities=(ITEM,),
-    features=(Feature("text_vector", VECTOR, "TF-IDF of its words in the directions of the fitted basis"),),
+    features=(
+        Feature("text_vector", VECTOR, "TF-IDF of its words in the directions of the fitted basis, or the encoder's"),
+        Feature("text_space", STRING, "what made the vector, and its dimensions: vectors of one space can be compared"),
+    ),
     made_by="jobs.item_text",
     owner="recommendations",
     fresh_within=STATE,

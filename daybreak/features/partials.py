@@ -80,8 +80,8 @@ TASTE_DAYS = Dataset(
     doc="A user's interest by category and brand on a day, as the night that delivered it knew the items.",
     columns=(
         Column("user_id", STRING, "the user"),
-        Column("category", STRING, "the category", nullable=True),
-        Column("brand", STRING, "the brand", nullable=True),
+        Column("category", STRING, "the category, null where the item has none", nullable=True),
+        Column("brand", STRING, "the brand, null where the item has none", nullable=True),
         HAPPENED,
         _sum("interest", "weight of interest"),
         _sum("events", "events of interest"),

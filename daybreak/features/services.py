@@ -24,7 +24,7 @@ RANKER = FeatureService(
         Chosen(USER_SESSIONS),
         Chosen(ITEM_CATALOGUE, ("category", "brand", "price", "launched_ts", "title_words", "description_words")),
         Chosen(ITEM_ACTIVITY),
-        Chosen(ITEM_TEXT),
+        Chosen(ITEM_TEXT, ("text_vector",)),
         Chosen(USER_CATEGORY, found_by=("user_id", "item_catalogue__category")),
         Chosen(USER_BRAND, found_by=("user_id", "item_catalogue__brand")),
         Chosen(USER_ITEM),

@@ -99,7 +99,7 @@ class FeatureStats:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How fresh a view is on a night, which is due at a moment of the next day."""
+    """How fresh a view is on a night, which is due at a moment of the next day. One that never had a row is empty."""
 
     ds: str
     night_due: str
@@ -112,14 +112,14 @@ class Freshness:
         return None if self.newest_event_ts is None else due(self.ds, self.night_due) - self.newest_event_ts
 
     def why_stale(self, view: FeatureView) -> str | None:
-        """What makes the view stale on this night; None where it is fresh."""
-        if self.newest_night is None or self.age is None:
-            return "it has no row"
-        if view.nightly and self.newest_night != self.ds:
-            return f"it has no row of this night, the newest is of {self.newest_night}"
-        if self.age > view.fresh_within:
-            return f"its rows are {in_hours(self.age)} old and may be {in_hours(view.fresh_within)}"
-        return None
+        """What makes the view stale on this night: its newest row is older than its declaration allows. None where it
+        is fresh or empty."""
+        if self.age is None or self.age <= view.fresh_within:
+            return None
+        return (
+            f"its newest row is of night {self.newest_night}, {in_hours(self.age)} old when this night was due, and may"
+            f" be {in_hours(view.fresh_within)}"
+        )
 
 
 def in_hours(age: timedelta) -> str:

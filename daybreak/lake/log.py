@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
@@ -140,7 +140,7 @@ class Log:
             table.create_write_transaction(
                 list(adds),
                 "overwrite",
-                table.schema(),
+                self._schema(table),
                 list(self._dataset.partition),
                 partition_filters=[(column, "in", list(days))],
                 commit_properties=CommitProperties(
@@ -153,6 +153,20 @@ class Log:
         except (DeltaError, OSError) as error:
             raise LakeError(f"{self._dataset.name} of {', '.join(days)} could not be committed: {error}") from None
         return self._version_signed(signature, table.version())
+
+    def _schema(self, table: DeltaTable) -> Schema:
+        """The table's columns, and those declared since: rows of before have nulls in them."""
+        fields = {field.name: field for field in table.schema().fields}
+        for declared in Schema.from_arrow(full_schema(self._dataset)).fields:
+            held = fields.get(declared.name)
+            if held and held.type != declared.type:
+                raise LakeError(
+                    f"{self._dataset.name}.{declared.name} is declared as {pa.field(declared).type}, but its table"
+                    f" holds {pa.field(held).type}; declare what has changed under another name"
+                )
+            if held is None or declared.nullable:
+                fields[declared.name] = Field(declared.name, declared.type, nullable=True)
+        return Schema(list(fields.values()))
 
     def _version_signed(self, signature: dict[str, str], read_version: int) -> int:
         """The version this commit made, also when others committed in between."""

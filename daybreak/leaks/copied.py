@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from daybreak.contracts import Dataset
 from daybreak.errors import SettingsError
 from daybreak.lake import Lake
 from daybreak.settings import Settings
@@ -17,8 +18,9 @@ LOG = "_delta_log"
 
 
 @contextmanager
-def copied(settings: Settings) -> Iterator[Settings]:
-    """Settings under which steps see and change a copy of the lake. It is removed at the end."""
+def copied(settings: Settings, history_days: int) -> Iterator[Settings]:
+    """Settings under which steps see and change a copy of the lake, and build so many nights before their own. It is
+    removed at the end."""
     folder = Lake.of(settings).folder
     if folder is None:
         raise SettingsError(
@@ -29,9 +31,17 @@ def copied(settings: Settings) -> Iterator[Settings]:
     shutil.rmtree(home, ignore_errors=True)
     try:
         shutil.copytree(folder, home / "lake", copy_function=_linked, ignore=shutil.ignore_patterns("_staged"))
-        yield settings.elsewhere(home, lake_url=None, feature_history_days=0)
+        yield settings.elsewhere(home, lake_url=None, feature_history_days=history_days)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def forget(settings: Settings, datasets: Iterable[Dataset]) -> None:
+    """Removes tables from a copy, as though they had never been made."""
+    folder = Lake.of(settings).folder
+    assert folder is not None
+    for dataset in datasets:
+        shutil.rmtree(folder / dataset.name, ignore_errors=True)
 
 
 def _linked(source: str, place: str) -> str:

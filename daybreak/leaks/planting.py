@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from daybreak.clock import days_before, end_of
 from daybreak.contracts import DS, LANDED_DS, ColumnType, Dataset
-from daybreak.datasets import EVENTS, ITEMS, USERS
+from daybreak.datasets import EVENTS, ITEMS, LATE_DAYS, USERS
 from daybreak.features.training import SPINE_TS
 from daybreak.lake import Attempt, Lake, Window
 from daybreak.lake.schemas import full_schema
@@ -110,7 +110,8 @@ def _deliver(lake: Lake, dataset: Dataset, night: str, rows: list[Row]) -> None:
     table = lake.table(dataset)
     schema = full_schema(dataset)
     landed = {LANDED_DS: night} if LANDED_DS in dataset.partition else {}
-    there = table.read(Window(until=night))
+    since = days_before(night, LATE_DAYS) if landed else night
+    there = table.read(Window(since=since, until=night))
     there = there.filter(pc.equal(there.column(dataset.replaced_by), night))
     planted = pa.Table.from_pylist([{**row, **landed} for row in rows], schema=schema)
     table.replace(pa.concat_tables([there, planted]), Attempt(WORK, night, NEWEST))

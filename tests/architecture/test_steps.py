@@ -60,12 +60,16 @@ def test_a_step_can_be_loaded_and_configured(spec: StepSpec) -> None:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_and_column_says_what_it_is(name: str) -> None:
-    """A sentence for the dataset, words for each column, and a key whose columns are never null."""
+    """A sentence for the dataset, words for each column, and a key whose columns are never null, or say what null
+    means; what is delivered always tells its key."""
     dataset = DATASETS[name]
     assert dataset.name == name
     assert dataset.doc.endswith(".")
     assert all(column.doc and not column.doc.endswith(".") for column in dataset.columns)
     assert dataset.key
+    may_be_null = [column for column in dataset.columns if column.name in dataset.identity and column.nullable]
+    assert all("null where" in column.doc for column in may_be_null)
+    assert not (dataset.delivery and may_be_null)
     assert dataset.partition[0] == "ds"
 
 

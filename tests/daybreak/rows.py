@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from daybreak.datasets import POPULARITY
 from daybreak.lake import Lake, Table, Window
@@ -31,3 +32,9 @@ def tags(table: Table, day: str = DAY, version: int | None = None) -> list[str]:
     """The tag of each row of a day."""
     found = table.read(Window(since=day, until=day), ["item_id"], version)
     return sorted(name.rsplit("-", 1)[0] for name in found["item_id"].to_pylist())
+
+
+def as_delta(lake: Lake) -> DeltaTable:
+    """The table as a reader of Delta tables opens it, who knows nothing of the contract."""
+    storage = lake._storage
+    return DeltaTable(storage.location(POPULARITY.name), storage_options=storage.options)

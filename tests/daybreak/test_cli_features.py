@@ -21,7 +21,8 @@ from tests.serving_export.nights import put
 DS = "2026-11-20"
 BEFORE = days_before(DS, 1)
 NOTHING_YET = "No night has told yet how the values are spread"
-OLD: dict[str, Any] = {"newest_night": BEFORE, "newest_event_ts": end_of(BEFORE)}
+LONG_BEFORE = days_before(DS, 2)
+OLD: dict[str, Any] = {"newest_night": LONG_BEFORE, "newest_event_ts": end_of(LONG_BEFORE)}
 HISTOGRAM = [0.5, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.001, 0.249]
 NUMBERS: dict[str, Any] = {
     "min": 0, "max": 12_345, "p05": 0.5, "median": 41.25, "p95": 1_234.5, "mean": 60, "bins_from": 0.5,
@@ -63,11 +64,11 @@ def test_all_views_are_shown_with_their_freshness(daybreak: Command, monkeypatch
     shown = [line.split() for line in lines(daybreak("features").out)]
     assert ["user_brand", "user", "and", "brand", "3", "recommendations", "ranker"] in shown
     assert ["user_activity", DS, "2026-11-21", "00:00", "6", "h", "7", "days", "2,000", "25.0%"] in shown
-    assert ["user_item", BEFORE, f"{DS}", "00:00", "30", "h", "28", "days", "0", "–"] in shown
+    assert ["user_item", LONG_BEFORE, BEFORE, "00:00", "54", "h", "28", "days", "0", "–"] in shown
     assert ["user_graph", "–", "–", "–", "7", "days", "–", "–"] in shown
     stale = [line for line in shown if line[:1] == ["stale"]]
     assert [" ".join(line) for line in stale] == [
-        f"stale user_item: it has no row of this night, the newest is of {BEFORE}"
+        f"stale user_item: its newest row is of night {LONG_BEFORE}, 54 h old when this night was due, and may be 36 h"
     ]
     assert ["account_age_days", "user_profile__signup_ts", "ranker,", "two_tower,", "people"] in shown
 

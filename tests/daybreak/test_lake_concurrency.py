@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+
+from daybreak.contracts import Column, ColumnType
 from daybreak.datasets import POPULARITY
 from daybreak.errors import StaleAttempt
 from daybreak.lake import Attempt, Lake
 from tests.daybreak.children import outcomes
-from tests.daybreak.rows import DAY, WORK, rows, tags, write
+from tests.daybreak.rows import DAY, WORK, as_delta, rows, tags, write
 
 DAYS = [f"2026-12-{number:02d}" for number in range(1, 9)]
 LOST = 5
@@ -33,6 +37,26 @@ def test_processes_that_write_different_days_all_succeed(tmp_path: Path) -> None
     """The same with processes, which share nothing but the folder."""
     assert outcomes(_write_day, *((tmp_path, day) for day in DAYS)) == [0] * len(DAYS)
     assert Lake(str(tmp_path)).table(POPULARITY).days() == dict.fromkeys(DAYS, 3)
+
+
+def test_threads_that_bring_a_new_column_all_succeed(any_lake: Lake) -> None:
+    """Some of its first writers and some who do not know it yet, at once: it is added, and no commit is lost."""
+    since = Column("since", ColumnType.INT64, "declared since")
+    wider = any_lake.table(replace(POPULARITY, columns=(*POPULARITY.columns, since)))
+    write(any_lake, "before", DAY)
+
+    def replace_day(number: int) -> None:
+        found = rows(DAYS[number])
+        if number % 2:
+            wider.replace(found.append_column("since", pa.array([number] * 3)), any_lake.begin(WORK, DAYS[number]))
+        else:
+            write(any_lake, DAYS[number], DAYS[number])
+
+    with ThreadPoolExecutor(len(DAYS)) as pool:
+        list(pool.map(replace_day, range(len(DAYS))))
+    assert wider.days() == dict.fromkeys([DAY, *DAYS], 3)
+    assert set(wider.read(columns=["since"])["since"].to_pylist()) == {None, 1, 3, 5, 7}
+    assert [field.name for field in as_delta(any_lake).schema().fields].count("since") == 1
 
 
 def test_of_attempts_at_one_day_the_newest_wins(any_lake: Lake) -> None:

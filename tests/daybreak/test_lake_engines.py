@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 import pytest
+from deltalake import QueryBuilder
 
+from daybreak.contracts import Column, ColumnType
 from daybreak.datasets import EVENTS, POPULARITY
 from daybreak.lake import Lake, Window
 from daybreak.lake.digest import rows_digest
 from daybreak.lake.schemas import full_schema
-from tests.daybreak.rows import DAY, WORK, rows
+from tests.daybreak.rows import DAY, WORK, as_delta, rows, write
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-LATE = "2026-11-19"
+EARLIER, LATE = "2026-11-18", "2026-11-19"
 
 
 def events() -> pa.Table:
@@ -86,3 +89,26 @@ def test_duckdb_reads_the_data_files_as_they_lie(lake: Lake) -> None:
         ).to_arrow_table()
     shaped = pa.table([found[field.name].cast(field.type) for field in full_schema(EVENTS)], schema=full_schema(EVENTS))
     assert rows_digest(shaped) == rows_digest(table.read())
+
+
+def test_delta_readers_find_a_column_declared_since(any_lake: Lake) -> None:
+    """With nulls in the rows of before. It stays though a writer who does not know it yet commits after."""
+    since = Column("since", ColumnType.STRINGS, "declared since")
+    wider = any_lake.table(replace(POPULARITY, columns=(*POPULARITY.columns, since)))
+    write(any_lake, "before", EARLIER, 1)
+    wider.replace(rows("first", 1).append_column("since", pa.array([["x"]])), any_lake.begin(WORK, LATE))
+    write(any_lake, "unknowing", DAY, 1)
+    native = as_delta(any_lake)
+    assert [field.name for field in native.schema().fields] == [*POPULARITY.column_names, "ds", "since"]
+    found = QueryBuilder().register("popularity", native).execute("SELECT ds, since FROM popularity ORDER BY ds")
+    assert pa.table(found.read_all()).to_pydict() == {"ds": [EARLIER, LATE, DAY], "since": [None, ["x"], None]}
+
+
+def test_delta_readers_are_told_that_a_column_may_be_null_now(lake: Lake) -> None:
+    """Where its declaration says so since."""
+    score = replace(POPULARITY.column("score"), nullable=True)
+    milder = replace(POPULARITY, columns=tuple(score if each.name == "score" else each for each in POPULARITY.columns))
+    write(lake, "before", LATE, 1)
+    lake.table(milder).replace(rows("none", 1).set_column(1, "score", pa.nulls(1)), lake.begin(WORK, DAY))
+    fields = {field.name: field for field in as_delta(lake).schema().fields}
+    assert (fields["score"].nullable, fields["events"].nullable) == (True, False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
+from daybreak.contracts import Column, ColumnType
 from daybreak.datasets import POPULARITY
 from daybreak.errors import LakeError
 from daybreak.lake import Lake
@@ -88,3 +90,15 @@ def test_columns_beyond_the_contract_are_left_out(lake: Lake) -> None:
     table = lake.table(POPULARITY)
     table.replace(more, lake.begin(WORK, DAY))
     assert table.read().column_names == [*POPULARITY.column_names, "ds"]
+
+
+def test_a_column_declared_with_another_type_than_its_table_holds_is_refused(lake: Lake) -> None:
+    """Readers take a column to be of one type in all files; the day stays as it was."""
+    write(lake, "good")
+    score = Column("score", ColumnType.STRING, "in words since")
+    changed = replace(POPULARITY, columns=tuple(score if each.name == "score" else each for each in POPULARITY.columns))
+    with pytest.raises(
+        LakeError, match=r"popularity\.score is declared as string, but its table holds double; declare"
+    ):
+        lake.table(changed).replace(rows("bad").set_column(1, "score", TEXT_SCORE), lake.begin(WORK, DAY))
+    assert tags(lake.table(POPULARITY)) == ["good"] * 3

@@ -35,6 +35,7 @@ case "$mode $*" in
 dirty*validation.audit*) echo "Error: the delivery is too dirty" >&2; exit 3;;
 flaky*validation.audit*) [ -e {folder}/tried ] || {{ touch {folder}/tried; echo "OSError: gone" >&2; exit 1; }};;
 slow*validation.audit*) touch {folder}/slow; sleep 120;;
+watched*jobs.ingest*) timeout 60 sh -c 'until [ -e {folder}/seen ]; do sleep 0.05; done';;
 esac
 """
 NIGHT = """
@@ -52,8 +53,9 @@ run_nights(Settings(**eval(sys.argv[1])), sys.argv[2:], Silent())
 
 @dataclass
 class Listener:
-    """Remembers what a night told."""
+    """Remembers what a night told, and makes the file `seen` once a task was told to run."""
 
+    seen: Path | None = None
     said: list[str] = field(default_factory=list)
     states: list[tuple[str, str | None]] = field(default_factory=list)
     finished: Nights | None = None
@@ -63,6 +65,8 @@ class Listener:
 
     def follow(self, ds: str, run: RunState) -> None:
         self.states += [(task.task_id, task.state) for task in run.tasks]
+        if self.seen and "running" in {task.state for task in run.tasks}:
+            self.seen.touch()
 
     def finish(self, nights: Nights) -> None:
         self.finished = nights
@@ -127,8 +131,8 @@ def servers_of(settings: Settings) -> list[str]:
 
 def test_a_night_runs_every_line_in_order(airflow: Airflow, settings: Settings, stand_in: StandIn) -> None:
     """Two nights run one after another, each line once, and the account adds up."""
-    stand_in.behave("well")
-    listener = Listener()
+    stand_in.behave("watched")
+    listener = Listener(stand_in.folder / "seen")
     nights = run_nights(settings, ["2026-11-19", "2026-11-20"], listener)
     assert [line.rsplit(" ", 1)[1] for line in stand_in.lines()] == (
         ["2026-11-19"] * len(TASKS) + ["2026-11-20"] * len(TASKS)

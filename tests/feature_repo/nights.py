@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from daybreak.clock import due, end_of
 from daybreak.contracts import ColumnType
+from daybreak.datasets import DELIVERIES
 from daybreak.features.declaration import FeatureView
 from daybreak.features.views import VIEWS
 from daybreak.lake import Lake
 from daybreak.lake.schemas import data_schema
+from tests.serving_export.nights import put
 
 MONDAY, TUESDAY, WEDNESDAY = "2026-11-16", "2026-11-17", "2026-11-18"
 POOLS = {"user_id": "u{}", "item_id": "i{}", "category": "c{}", "brand": "b é{}"}
@@ -31,8 +33,16 @@ def rows(view: FeatureView, ds: str, numbers: Iterable[int] = range(5), **values
     return [_row(view, ds, number) | values for number in numbers]
 
 
+def land(lake: Lake, ds: str) -> None:
+    """The account that says that the night was landed."""
+    if not lake.table(DELIVERIES).was_written(ds):
+        counts = dict.fromkeys(("files", "rows_in", "accepted", "quarantined", "duplicates", "late"), 0)
+        put(lake, DELIVERIES, ds, [{"dataset": "raw/events", **counts}])
+
+
 def write(lake: Lake, view: FeatureView, ds: str, found: list[Row]) -> None:
-    """Replaces a night of the view's table."""
+    """Replaces a night of the view's table; the night was landed."""
+    land(lake, ds)
     table = pa.Table.from_pylist(found, schema=data_schema(view.dataset))
     lake.table(view.dataset).replace(table, lake.begin(view.made_by, ds))
 

@@ -23,7 +23,7 @@ from daybreak.runner import run_steps
 from daybreak.settings import Settings, load_settings
 from daybreak.steps import step_named
 from tests.conftest import REPOSITORY
-from tests.feature_repo.nights import MONDAY, rows, write
+from tests.feature_repo.nights import MONDAY, land, rows, write
 
 APPLY, MATERIALIZE = "feature_repo.apply", "feature_repo.materialize"
 
@@ -89,9 +89,10 @@ def test_a_feature_of_another_type_is_refused_unless_that_is_asked_for(
 
 
 def test_a_server_that_does_not_answer_is_told_in_a_sentence(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is changed; its password is not told."""
+    land(lake, MONDAY)
     monkeypatch.setenv("DAYBREAK_ONLINE_STORE", "redis://:secret@127.0.0.1:1/0")
     for name in (APPLY, MATERIALIZE):
         with pytest.raises(NightError, match=r"redis://127\.0\.0\.1:1/0 failed while") as told:

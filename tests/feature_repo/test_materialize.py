@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 import redis
 
-from daybreak.clock import days_before
-from daybreak.errors import GateError
+from daybreak.clock import days_before, end_of
+from daybreak.errors import GateError, InputError
 from daybreak.features.online import MATERIALIZED
 from daybreak.features.views import VIEWS, view_named
 from daybreak.lake import Lake
@@ -17,7 +17,7 @@ from daybreak.settings import Settings
 from feature_repo.online_store import online_store
 from tests.feature_repo.conftest import Run
 from tests.feature_repo.lookups import Lookups, equal
-from tests.feature_repo.nights import MONDAY, TUESDAY, WEDNESDAY, rows, write, write_night
+from tests.feature_repo.nights import MONDAY, TUESDAY, WEDNESDAY, land, rows, write, write_night
 
 ACTIVITY, PROFILE, PAIRS = view_named("user_activity"), view_named("user_profile"), view_named("user_item")
 
@@ -74,6 +74,21 @@ def test_the_night_of_an_older_day_changes_nothing(run: Run, tables: Lake, looku
     assert TUESDAY in run("skew", MONDAY).summary["kept"]
 
 
+def test_a_night_that_was_never_landed_is_refused(run: Run, tables: Lake, lookups: Lookups) -> None:
+    """A mistyped day leaves what is online as it is, and the next night goes on from there."""
+    run("apply", MONDAY)
+    write_night(tables, MONDAY)
+    run("materialize", MONDAY)
+    before = lookups.everything()
+    for name in ("materialize", "skew"):
+        with pytest.raises(InputError, match=r"raw/deliveries has no day 2027-11-17; .*daybreak run jobs\.ingest"):
+            run(name, "2027-11-17")
+    assert lookups.everything() == before
+    write_night(tables, TUESDAY)
+    assert "kept" not in run("materialize", TUESDAY).summary
+    assert run("skew", TUESDAY).summary["checked"] > 0
+
+
 def test_who_was_not_told_of_for_too_long_is_removed(run: Run, tables: Lake, lookups: Lookups) -> None:
     """The last row of an entity counts for the view's time to live, to the moment."""
     assert ACTIVITY.ttl == timedelta(days=7)
@@ -83,6 +98,7 @@ def test_who_was_not_told_of_for_too_long_is_removed(run: Run, tables: Lake, loo
     write(tables, ACTIVITY, TUESDAY, rows(ACTIVITY, TUESDAY, [1], spend_7d=2.0))
     run("materialize", TUESDAY)
     assert lookups.of(ACTIVITY, 0)["spend_7d"] == 1.0
+    land(tables, WEDNESDAY)
     run("materialize", WEDNESDAY)
     assert lookups.of(ACTIVITY, 0)["spend_7d"] is None
     assert lookups.of(ACTIVITY, 1)["spend_7d"] == 2.0
@@ -136,15 +152,30 @@ def test_a_second_run_writes_the_same_account(run: Run, tables: Lake) -> None:
 
 
 def test_a_stale_view_fails_the_night(run: Run, tables: Lake) -> None:
-    """Thirty-six hours after the day that its newest row describes; it is told which, and who makes it."""
+    """Its job may miss one night, by the thirty-six hours of its declaration; it is told which, and who makes it."""
     run("apply", MONDAY)
     write(tables, ACTIVITY, MONDAY, rows(ACTIVITY, MONDAY))
+    for ds in (TUESDAY, WEDNESDAY):
+        land(tables, ds)
     run("materialize", TUESDAY)
     with pytest.raises(
-        GateError, match=r"user_activity is stale: .*2026-11-17 00:00 UTC.*36 hours.*jobs.user_activity"
+        GateError,
+        match=r"user_activity is stale: .* of night 2026-11-16, 54 h old .* 36 h; run jobs\.user_activity for",
     ):
         run("materialize", WEDNESDAY)
     assert _materialized(tables, WEDNESDAY)["user_activity"]["entities"] == 5
+
+
+def test_a_view_whose_rows_are_all_too_old_to_count_is_stale(run: Run, tables: Lake) -> None:
+    """It is not taken for one that never had a row."""
+    run("apply", MONDAY)
+    long_ago = days_before(WEDNESDAY, 20)
+    write(tables, ACTIVITY, long_ago, rows(ACTIVITY, long_ago))
+    land(tables, WEDNESDAY)
+    with pytest.raises(GateError, match=f"user_activity is stale: its newest row is of night {long_ago}"):
+        run("materialize", WEDNESDAY)
+    row = _materialized(tables, WEDNESDAY)["user_activity"]
+    assert (row["entities"], row["newest_event_ts"]) == (0, end_of(long_ago))
 
 
 def test_entities_that_vanished_fail_the_night_and_come_back(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from daybreak.clock import days_before
 from daybreak.errors import GateError, InputError
 from daybreak.features.online import SKEW
 from daybreak.features.services import SERVICES
@@ -15,9 +16,10 @@ from daybreak.features.views import view_named
 from daybreak.lake import Lake
 from daybreak.settings import Settings
 from feature_repo.comparison import same
+from feature_repo.newest import Nights
 from feature_repo.redis_store import _field
 from tests.feature_repo.conftest import Run
-from tests.feature_repo.nights import MONDAY, TUESDAY, rows, write, write_night
+from tests.feature_repo.nights import MONDAY, TUESDAY, WEDNESDAY, land, rows, write, write_night
 
 ACTIVITY = view_named("user_activity")
 
@@ -54,8 +56,27 @@ def test_a_value_that_somebody_changed_is_found_and_mended(run: Run, tables: Lak
     assert run("skew", MONDAY).summary["different"] == 0
 
 
+def test_who_should_be_gone_and_is_not_is_found(
+    run: Run, tables: Lake, online: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the online store were filled without regard to the time to live."""
+    run("apply", MONDAY)
+    first = days_before(WEDNESDAY, 8)
+    write(tables, ACTIVITY, first, rows(ACTIVITY, first, [0]))
+    write(tables, ACTIVITY, WEDNESDAY, rows(ACTIVITY, WEDNESDAY, [1]))
+    with monkeypatch.context() as mistaken:
+        mistaken.setattr(Nights, "oldest", None)
+        run("materialize", WEDNESDAY)
+    with pytest.raises(GateError, match=r"user_activity\.\w+ of user_id u0 is None in the tables and \S+ online"):
+        run("skew", WEDNESDAY)
+    run("materialize", WEDNESDAY)
+    assert run("skew", WEDNESDAY).summary["different"] == 0
+
+
 def test_it_needs_the_night_online_and_the_services_applied(run: Run, tables: Lake) -> None:
     """Otherwise it says which step comes first."""
+    land(tables, MONDAY)
+    land(tables, TUESDAY)
     with pytest.raises(InputError, match=r"does not hold night 2026-11-16 of user_profile.*feature_repo.materialize"):
         run("skew", MONDAY)
     run("materialize", MONDAY)

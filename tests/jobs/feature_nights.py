@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 
 from daybreak.datasets import DELIVERIES, EVENTS, ITEMS
@@ -10,7 +11,7 @@ from daybreak.lake import Lake, Window
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
-from tests.serving_export.nights import put
+from tests.serving_export.nights import put_days
 from tests.tiny import Row, day
 
 KINDS = ("impression",) * 5 + ("view", "view", "view", "cart", "purchase", "rating", "dismiss")
@@ -29,11 +30,16 @@ LATENESS = [0] * 8 + [1, 2, 3]
 
 def land(lake: Lake, number: int, events: list[Row], items: list[Row] = ()) -> None:
     """A night's events and items, and the account that says the night was landed."""
-    put(lake, EVENTS, day(number), events)
+    land_nights(lake, {number: events}, {number: items} if items else {})
+
+
+def land_nights(lake: Lake, events: Mapping[int, list[Row]], items: Mapping[int, list[Row]]) -> None:
+    """Many nights at once."""
+    put_days(lake, EVENTS, {day(number): rows for number, rows in events.items()})
     if items:
-        put(lake, ITEMS, day(number), items)
+        put_days(lake, ITEMS, {day(number): rows for number, rows in items.items()})
     counts = dict.fromkeys(("files", "rows_in", "accepted", "quarantined", "duplicates", "late"), 0)
-    put(lake, DELIVERIES, day(number), [{"dataset": "raw/events", **counts}])
+    put_days(lake, DELIVERIES, {day(number): [{"dataset": "raw/events", **counts}] for number in events})
 
 
 def random_events(random: Random, landed: int, users: int = 12, items: int = 15, most: int = 60) -> list[Row]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from daybreak.clock import days_before, end_of
 from daybreak.contracts import Dataset
 from daybreak.datasets import EVENTS, ITEMS
+from daybreak.errors import InputError
 from daybreak.features.counted import (
     ITEM_ACTIVITY,
     USER_ACTIVITY,
@@ -30,13 +31,13 @@ from daybreak.features.declaration import FeatureView
 from daybreak.features.partials import PARTIALS
 from daybreak.lake import Lake, Window
 from daybreak.settings import Settings
-from tests.jobs.feature_nights import build, item_state, land, random_events, rows_of
+from tests.jobs.feature_nights import build, item_state, land, land_nights, random_events, rows_of
 from tests.tiny import day
 
 pytestmark = pytest.mark.slow
 VIEWS = (USER_ACTIVITY, ITEM_ACTIVITY, USER_SESSIONS, USER_CATEGORY, USER_BRAND, USER_ITEM)
 LAST = 44
-NIGHTS = (38, LAST)
+NIGHTS = (37, LAST)
 
 KNOWN = """
     SELECT *, CASE event_type WHEN 'view' THEN 1 WHEN 'purchase' THEN 5 WHEN 'cart' THEN 3 WHEN 'rating' THEN 3 END
@@ -137,16 +138,15 @@ ORACLES = {
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Settings:
-    """Events of 45 nights, all landed before the features of any are made. A user stops after the fourth night, so that
-    the windows run out; nobody does anything on one night."""
+    """Events of 45 nights, all landed before the features of any are made. One user came once, on day 3, so that the
+    windows run out; nobody does anything on one night."""
     settings = Settings(home=tmp_path_factory.mktemp("features"), feature_history_days=0)
-    lake, random = Lake.of(settings), Random(11)
-    for landed in range(LAST + 1):
-        events = [] if landed == 20 else random_events(random, landed)
-        if landed < 4:
-            events += [{**row, "event_id": f"{row['event_id']}-gone", "user_id": "gone"} for row in events[:3]]
-        changed = range(16) if landed == 0 else [random.randint(0, 15)]
-        land(lake, landed, events, [item_state(f"i{n}", landed, n + landed) for n in changed])
+    random = Random(11)
+    events = {night: [] if night == 20 else random_events(random, night) for night in range(LAST + 1)}
+    events[3].append({**events[3][0], "event_id": "gone", "user_id": "gone", "event_ts": f"{day(3)}T23:59:00+00:00"})
+    changed = {night: range(16) if night == 0 else [random.randint(0, 15)] for night in range(LAST + 1)}
+    items = {night: [item_state(f"i{n}", night, n + night) for n in numbers] for night, numbers in changed.items()}
+    land_nights(Lake.of(settings), events, items)
     for night in NIGHTS:
         build(settings, night)
     return settings
@@ -192,18 +192,11 @@ def test_rows_say_what_they_describe_and_from_when_they_could_be_known(counted: 
 
 
 def test_who_left_the_longest_window_is_told_as_idle_for_a_week_and_then_not_at_all(counted: Settings) -> None:
-    """The last event was on the fourth day: in reach of 35 days still on the night after 34 more, not on the next."""
-    at_rest = rows_of(Lake.of(counted), USER_ACTIVITY, 38).get(("gone",))
-    last = max(_moments_of(counted, "gone"))
-    assert (at_rest is not None) == (last >= end_of(day(38)) - timedelta(days=35))
+    """The only event was on day 3: on night 37 it is in reach of 35 days for the last time."""
+    at_rest = rows_of(Lake.of(counted), USER_ACTIVITY, 37)["gone",]
+    assert at_rest["views_28d"] == at_rest["active_days_28d"] == 0
+    assert at_rest["last_event_ts"] == end_of(day(3)) - timedelta(minutes=1)
     assert ("gone",) not in rows_of(Lake.of(counted), USER_ACTIVITY, LAST)
-    if at_rest:
-        assert at_rest["views_28d"] == at_rest["active_days_28d"] == 0
-
-
-def _moments_of(settings: Settings, user: str) -> list[datetime]:
-    rows = Lake.of(settings).table(EVENTS).read(Window()).to_pylist()
-    return [row["event_ts"] for row in rows if row["user_id"] == user]
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +256,22 @@ def test_a_night_landed_again_is_counted_anew(again: Settings) -> None:
     land(Lake.of(again), 1, [{**view, "event_type": "view"}])
     build(again, 2, ("partials", "user_activity"))
     assert ("new",) in rows_of(Lake.of(again), USER_ACTIVITY, 2)
+
+
+def test_a_view_is_not_counted_from_partials_that_lack_a_night(again: Settings) -> None:
+    """What would be counted too low is refused, with the step that mends it, and nothing is written."""
+    land(Lake.of(again), 3, [])
+    lacking = f"counted from partials/user_days, which lacks nights from {day(3)} on; run jobs.partials for {day(3)}"
+    with pytest.raises(InputError, match=lacking):
+        build(again, 3, ("user_activity",))
+    assert day(3) not in Lake.of(again).table(USER_ACTIVITY.dataset).written([day(3)])
+
+
+@pytest.mark.parametrize("step", ["partials", "user_activity", "user_profile"])
+def test_features_of_a_night_that_was_never_landed_are_refused(again: Settings, step: str) -> None:
+    """A day typed wrong makes no features of it."""
+    with pytest.raises(InputError, match=f"raw/deliveries has no day {day(400)}; run the step that makes it first"):
+        build(again, 400, (step,))
 
 
 def test_a_night_without_events_has_features_of_those_before(again: Settings) -> None:

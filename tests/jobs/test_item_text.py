@@ -5,10 +5,11 @@ from __future__ import annotations
 from random import Random
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from daybreak.datasets import ITEMS
+from daybreak.datasets import DELIVERIES, ITEMS
 from daybreak.errors import SettingsError
 from daybreak.features.described import ITEM_TEXT
 from daybreak.features.text_basis import TEXT_BASIS
@@ -18,6 +19,8 @@ from daybreak.settings import Settings
 from daybreak.steps import step_named
 from jobs.text_fitting import basis_from, fit, rotated_onto, rows_of
 from jobs.text_vectors import Basis, words_of
+from tests.jobs import text_encoders
+from tests.jobs.interruptions import ended_at_commit
 from tests.serving_export.nights import put
 from tests.tiny import Row, day
 
@@ -55,6 +58,7 @@ def land_nights(lake: Lake) -> None:
 
 
 def build(settings: Settings, number: int, **overrides) -> dict:
+    put(Lake.of(settings), DELIVERIES, day(number), [])
     values = {"dimensions": 4, "refit_least_words": 40, **overrides}
     return run_steps([STEP], day(number), settings, overrides=values)[0].summary
 
@@ -130,6 +134,20 @@ def test_a_history_built_in_one_run_equals_the_nights_run_one_by_one(night_by_ni
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("commit", [2, 3])
+def test_a_run_that_ends_between_its_commits_is_made_up_for_by_the_next(night_by_night, tmp_path, commit):
+    """After the first basis, or after both: the next run finds them, and leaves what an undisturbed one does."""
+    settings = Settings(home=tmp_path)
+    land_nights(Lake.of(settings))
+    with ended_at_commit(commit):
+        build(settings, NIGHTS[-1])
+    assert len(Lake.of(settings).table(TEXT_BASIS).days()) == commit - 1
+    assert Lake.of(settings).table(ITEM_TEXT.dataset).version() is None
+    build(settings, NIGHTS[-1])
+    assert digests(settings) == digests(night_by_night[0])
+
+
+@pytest.mark.slow
 def test_nights_built_again_are_the_same(night_by_night):
     """Each uses the basis it had, also the night that had fitted a new one."""
     settings, _ = night_by_night
@@ -187,6 +205,91 @@ def test_an_encoder_of_someones_own_takes_the_place_of_the_basis(settings, lake,
     np.testing.assert_allclose(vectors["a"], np.array([3, 1]) / np.sqrt(10), atol=1e-6)
     np.testing.assert_allclose(vectors["b"], np.array([9, 3]) / np.sqrt(90), atol=1e-6)
     assert lake.table(TEXT_BASIS).version() is None
+
+
+BY_LENGTH, BY_ALPHABET = (f"tests.jobs.text_encoders:by_{what}" for what in ("length", "alphabet"))
+NAMES = {0: ("a", "ab"), 1: ("b",), 2: ("c d",), 3: ("ef g",)}
+
+
+def name_items(settings: Settings, *numbers: int) -> None:
+    """Lands a few nights of items with short names."""
+    for number in numbers:
+        put(Lake.of(settings), ITEMS, day(number), [item(name, number, name) for name in NAMES[number]])
+
+
+def newest(settings: Settings) -> dict[str, tuple[str, np.ndarray]]:
+    """The newest vector of each item, as a join would find it, and its space."""
+    rows = Lake.of(settings).table(ITEM_TEXT.dataset).read(Window()).to_pylist()
+    rows.sort(key=lambda row: (row["event_ts"], row["available_ts"]))
+    return {row["item_id"]: (row["text_space"], np.array(row["text_vector"])) for row in rows}
+
+
+def assert_all_are_by(encoder: str, settings: Settings) -> None:
+    encode = getattr(text_encoders, encoder.partition(":")[2])
+    for name, (space, vector) in newest(settings).items():
+        expected = encode([name])[0] / np.linalg.norm(encode([name])[0])
+        np.testing.assert_allclose(vector, expected, atol=1e-6, err_msg=name)
+        assert space == f"{encoder}/2"
+
+
+@pytest.mark.slow
+def test_an_encoder_set_later_embeds_all_items_again_and_so_does_another(settings, lake, spark):
+    """On its first night; from then on a night embeds what it was delivered."""
+    name_items(settings, 0, 1)
+    build(settings, 1, dimensions=2, least_items=1)
+    name_items(settings, 2)
+    build(settings, 2, dimensions=2, encoder=BY_LENGTH)
+    assert len(vectors_of(settings, 2)) == 4
+    assert_all_are_by(BY_LENGTH, settings)
+    name_items(settings, 3)
+    build(settings, 3, dimensions=2, encoder=BY_LENGTH)
+    assert set(vectors_of(settings, 3)) == set(NAMES[3])
+    build(settings, 4, dimensions=2, encoder=BY_ALPHABET)
+    assert len(vectors_of(settings, 4)) == 5
+    assert_all_are_by(BY_ALPHABET, settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("meanwhile", [{"dimensions": 2, "encoder": BY_LENGTH}, {"dimensions": 3}], ids=str)
+def test_going_back_to_the_basis_embeds_all_items_again(settings, lake, spark, meanwhile):
+    """By the basis of before, so that vectors of before and after can be compared, as if it had served all along."""
+    name_items(settings, 0)
+    build(settings, 0, dimensions=2, least_items=1)
+    before = newest(settings)
+    name_items(settings, 1)
+    build(settings, 1, **{"least_items": 1, **meanwhile})
+    assert {space for space, _ in newest(settings).values()}.isdisjoint({"tf-idf/2"})
+    name_items(settings, 2)
+    assert build(settings, 2, dimensions=2, least_items=1)["bases_fitted_on"] == []
+    after = newest(settings)
+    assert len(after) == 4
+    assert {space for space, _ in after.values()} == {"tf-idf/2"}
+    for name, (_, vector) in before.items():
+        np.testing.assert_array_equal(after[name][1], vector)
+
+
+@pytest.mark.slow
+def test_a_night_built_again_by_another_encoder_leaves_no_mix(settings, lake, spark):
+    """The nights after it are still of the old one; so the next night embeds all."""
+    name_items(settings, 0, 1, 2)
+    build(settings, 2, dimensions=2, least_items=1)
+    build(settings, 1, dimensions=2, encoder=BY_LENGTH)
+    assert len(vectors_of(settings, 1)) == 3
+    build(settings, 3, dimensions=2, encoder=BY_LENGTH)
+    assert_all_are_by(BY_LENGTH, settings)
+
+
+@pytest.mark.slow
+def test_vectors_that_do_not_name_their_space_are_made_again(settings, lake, spark):
+    """As those written before rows named it."""
+    name_items(settings, 0)
+    build(settings, 0, dimensions=2, encoder=BY_LENGTH)
+    table = lake.table(ITEM_TEXT.dataset)
+    rows = table.read()
+    unnamed = rows.set_column(rows.column_names.index("text_space"), "text_space", pa.nulls(2, pa.string()))
+    table.replace(unnamed, lake.begin(STEP.name, day(0)))
+    build(settings, 1, dimensions=2, encoder=BY_LENGTH)
+    assert_all_are_by(BY_LENGTH, settings)
 
 
 BROKEN = {

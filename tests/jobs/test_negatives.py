@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from daybreak.clock import end_of
 from daybreak.datasets import ITEMS
 from daybreak.features.partials import ITEM_DAYS
+from daybreak.item_states import may_be_shown
 from daybreak.lake import Lake
-from daybreak.lake.spark_tables import read_spark
+from daybreak.lake.schemas import full_schema
+from daybreak.lake.spark_tables import read_spark, spark_schema
 from daybreak.lake.table import Window
 from jobs.negatives import offered, sampled
 from tests.jobs.feature_nights import item_state
@@ -22,6 +26,9 @@ from tests.tiny import Row, day
 DAY = day(5)
 OFFERS = [("popular", 90), ("known", 9), ("new", 0)]
 DRAWS = 3_000
+NIGHT_BEFORE = day(4)
+STEPS = [timedelta(days=days, microseconds=micros) for days in (-1, 0, 1) for micros in (-1, 0, 1)]
+MOMENTS = [None, *(end_of(NIGHT_BEFORE) + step for step in STEPS)]
 
 
 @pytest.fixture
@@ -57,6 +64,21 @@ def counted(item: str, happened: str, interest: int) -> Row:
 def test_offered_is_what_the_night_before_knew_to_be_so(offers: dict[str, int]) -> None:
     """Neither what had left by then, nor what was not there yet, nor what the day itself delivered."""
     assert offers == {"popular": 9, "new": 0}
+
+
+def test_offered_are_the_items_that_lists_of_the_night_before_may_show(spark: SparkSession) -> None:
+    """Spark's rule and that of the lists agree on every kind of state, to the microsecond."""
+    rows = [
+        {"item_id": f"i{number}", "status": status, "launched_ts": launched, "retired_ts": retired}
+        | {"updated_ts": end_of(NIGHT_BEFORE), "title": "", "ds": NIGHT_BEFORE}
+        for number, (status, launched, retired) in enumerate(product(("active", "deactivated"), MOMENTS, MOMENTS))
+    ]
+    states = pa.Table.from_pylist(rows, schema=full_schema(ITEMS))
+    untouched = spark.createDataFrame([], spark_schema(ITEM_DAYS))
+    found = offered(spark.createDataFrame(states), untouched, [DAY]).toArrow()["item_id"]
+    expected = states.filter(may_be_shown(states, NIGHT_BEFORE))["item_id"]
+    assert 0 < len(expected) < len(rows)
+    assert sorted(found.to_pylist()) == sorted(expected.to_pylist())
 
 
 def draws(spark: SparkSession, wanted: list[tuple[str, str, str]], seed: int = 1) -> list[Row]:

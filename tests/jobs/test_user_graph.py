@@ -14,6 +14,7 @@ from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
 from jobs import user_graph
+from tests.jobs.interruptions import ended_at_commit
 from tests.serving_export.nights import put
 from tests.tiny import Row, day
 
@@ -124,6 +125,18 @@ def test_a_history_built_in_one_run_equals_the_nights_run_one_by_one(night_by_ni
     assert digests(settings) == digests(night_by_night)
 
 
+def test_a_run_that_ends_between_its_commits_is_made_up_for_by_the_next(night_by_night, tmp_path):
+    """The first night is there, the others are not; the next run builds those, as an undisturbed one does."""
+    settings = Settings(home=tmp_path)
+    land_nights(settings)
+    with ended_at_commit(2):
+        build(settings, NIGHTS[-1])
+    table = Lake.of(settings).table(TABLE)
+    assert table.written([day(number) for number in NIGHTS]) == {day(0)}
+    assert build(settings, NIGHTS[-1])["first_night"] == day(1)
+    assert digests(settings) == digests(night_by_night)
+
+
 def test_a_night_built_again_after_later_nights_is_the_same(night_by_night):
     """A second run of an early night equals the first to the last bit."""
     before = digests(night_by_night)
@@ -178,5 +191,6 @@ def test_a_hub_has_no_clustering(settings, lake):
 
 def test_a_night_without_ties_has_no_rows(settings, lake):
     """The night is built all the same, so that it is not taken for missing."""
+    land(lake, 0, [])
     assert build(settings, 0)["rows"] == 0
     assert lake.table(TABLE).was_written(day(0))

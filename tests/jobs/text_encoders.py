@@ -10,6 +10,11 @@ def by_length(texts: list[str]) -> np.ndarray:
     return np.array([[len(text), len(text.split())] for text in texts])
 
 
+def by_alphabet(texts: list[str]) -> np.ndarray:
+    """Two other numbers a text."""
+    return np.array([[ord(min(text)), ord(max(text))] for text in texts])
+
+
 def too_few_rows(texts: list[str]) -> np.ndarray:
     return by_length(texts)[:1]
 

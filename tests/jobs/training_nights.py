@@ -9,8 +9,8 @@ from daybreak.lake import Lake
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
-from tests.jobs.feature_nights import COUNTED_STEPS, DESCRIBED_STEPS, build, item_state, land, random_events
-from tests.serving_export.nights import put
+from tests.jobs.feature_nights import COUNTED_STEPS, DESCRIBED_STEPS, build, item_state, land_nights, random_events
+from tests.serving_export.nights import put_days
 from tests.tiny import Row, day
 
 NIGHTS = 7
@@ -29,12 +29,16 @@ def train(settings: Settings, *nights: int) -> None:
 def make_week(settings: Settings) -> None:
     """Lands the nights, makes the features of those before the shown day, and the training rows up to it at once."""
     lake, random = Lake.of(settings), Random(17)
-    for night in range(NIGHTS):
-        items = [
-            item_state(f"i{n}", night, n + night, title=_title(random)) for n in range(1, 16) if not n % (night + 1)
-        ]
-        land(lake, night, random_events(random, night, most=90), items)
-        put(lake, USERS, day(night), [_user(f"u{n}", night, n + night) for n in range(12) if not n % (night + 1)])
+    changed = {night: [n for n in range(16) if not n % (night + 1)] for night in range(NIGHTS)}
+    items = {
+        night: [item_state(f"i{n}", night, n + night, title=_title(random)) for n in numbers if n]
+        for night, numbers in changed.items()
+    }
+    users = {
+        day(night): [_user(f"u{n}", night, n + night) for n in numbers if n < 12] for night, numbers in changed.items()
+    }
+    land_nights(lake, {night: random_events(random, night, most=90) for night in range(NIGHTS)}, items)
+    put_days(lake, USERS, users)
     build(settings, SHOWN_DAY - 1, FEATURE_STEPS)
     train(settings, NIGHTS - 1)
 

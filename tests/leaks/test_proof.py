@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pyspark.sql import functions as F
 
+from daybreak.contracts import DS
 from daybreak.errors import InputError, SettingsError
 from daybreak.features.as_of import EVENT_TS
 from daybreak.features.training import RANKER_ROWS
 from daybreak.lake import Lake
-from daybreak.leaks import proof as proving
-from daybreak.leaks.proof import VIEWS, prove
+from daybreak.leaks.planting import Planted
+from daybreak.leaks.proof import VIEWS, Proof, prove
 from daybreak.settings import Settings
-from jobs import feature_join, point_in_time_duckdb
+from jobs import point_in_time_duckdb, training_set, user_brand
+from jobs.affinity import affinity
+from jobs.spine import spine
 from tests.jobs.training_nights import SHOWN_DAY
 from tests.tiny import day
 
 pytestmark = pytest.mark.slow
+TRIED = SHOWN_DAY - 1
+"""The newest day that has one after it."""
 
 
 def files_of(home: Path) -> dict[str, tuple[int, int]]:
@@ -31,26 +38,39 @@ def test_a_planted_future_changes_no_training_row_and_the_lake_stays_as_it_was(t
     before = files_of(trained.home)
     proof = prove(trained)
     assert proof.holds
-    assert (proof.day, proof.rows) == (day(SHOWN_DAY), Lake.of(trained).table(RANKER_ROWS).days()[day(SHOWN_DAY)])
+    assert (proof.day, proof.rows) == (day(TRIED), Lake.of(trained).table(RANKER_ROWS).days()[day(TRIED)])
     assert set(proof.reached_views) == {view.name for view in VIEWS}
+    assert proof.unreached_views == ()
     assert files_of(trained.home) == before
 
 
-def test_a_join_by_what_rows_describe_is_found_out(trained: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A join that asks when a state began and not when it could be known: its features are named, others are not."""
+def test_what_leaks_is_named_and_so_is_what_was_not_tried(trained: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A join that asks when a state began and not when it could be known; a spine that counts outcomes that came after
+    the labels were mature; and a job that does not read what its night delivered, of which nothing is proved."""
     monkeypatch.setattr(point_in_time_duckdb, "AVAILABLE_TS", EVENT_TS)
-    monkeypatch.setattr(feature_join, "_window", lambda chosen, days: {})
-    monkeypatch.setattr(proving, "FEATURES", ("jobs.user_profile", "jobs.item_catalogue"))
+    monkeypatch.setattr(training_set, "spine", lambda *told: spine(*told[:-1], told[-1] + 1))
+    monkeypatch.setattr(
+        user_brand, "affinity", lambda tastes, *more: affinity(tastes.where(F.col(DS) < day(TRIED)), *more)
+    )
     proof = prove(trained)
+    assert proof.moved
     assert not proof.holds
-    assert {"user_profile__country", "item_catalogue__category"} <= set(proof.moved_columns)
-    assert proof.moved_views == ()
+    assert {"user_profile__country", "item_catalogue__category", "clicked", "purchased"} <= set(proof.moved_columns)
     assert not any(name.startswith("user_activity") for name in proof.moved_columns)
+    assert proof.moved_views == ()
+    assert proof.unreached_views == ("user_brand",)
+
+
+def test_a_view_of_which_nothing_is_proved_is_no_proof() -> None:
+    """Though nothing moved."""
+    nothing = Proof(day(TRIED), 10, Planted(1, 1, 1, 1), 0, {}, (), ("user_item",), ())
+    assert nothing.holds
+    assert not replace(nothing, unreached_views=("user_brand",)).holds
 
 
 def test_without_training_rows_the_error_says_when_there_are_some(settings: Settings) -> None:
     """A young lake has none until labels are mature."""
-    with pytest.raises(InputError, match=r"training/ranker_rows has no rows yet: a day gets them when"):
+    with pytest.raises(InputError, match=r"training/ranker_rows has rows of 0 days, .*: a day gets rows when"):
         prove(settings)
 
 

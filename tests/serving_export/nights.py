@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,14 +22,19 @@ NIGHT = day(3)
 
 def put(lake: Lake, dataset: Dataset, ds: str, rows: Iterable[Row]) -> None:
     """Replaces a day of a dataset; moments may be ISO text, and columns that are null may be left out."""
+    put_days(lake, dataset, {ds: rows})
+
+
+def put_days(lake: Lake, dataset: Dataset, nights: Mapping[str, Iterable[Row]]) -> None:
+    """Replaces many days at once, each with the rows that it delivered."""
     times = {column.name for column in dataset.columns if column.type is ColumnType.TIMESTAMP}
     shaped = []
-    for row in rows:
+    for ds, row in ((ds, row) for ds, rows in nights.items() for row in rows):
         made: dict[str, Any] = {name: (_moment(value) if name in times else value) for name, value in row.items()}
         made.setdefault("ds", made["event_ts"].date().isoformat() if "event_ts" in made else ds)
         shaped.append({**made, LANDED_DS: ds})
     table = pa.Table.from_pylist(shaped, schema=full_schema(dataset))
-    lake.table(dataset).replace(table, lake.begin("tests.put", ds))
+    lake.table(dataset).replace(table, lake.begin("tests.put", max(nights)), days=list(nights))
 
 
 def _moment(value: Any) -> datetime | None:

@@ -101,7 +101,10 @@ def test_a_stale_view_says_why() -> None:
     old = end_of(DS) - timedelta(hours=40)
     rows = [replace(row, newest_event_ts=old) if row.view == "user_item" else row for row in stats()]
     page = render_features(DS, "06:00", rows).decode()
-    assert "stale its rows are 46 h old and may be 36 h" in Reader(_section(page, "user_item")).text
+    assert (
+        f"stale its newest row is of night {DS}, 46 h old when this night was due, and may be 36 h"
+        in Reader(_section(page, "user_item")).text
+    )
     assert Reader(page).text.count(" stale ") == 2
 
 
@@ -114,7 +117,8 @@ def test_the_page_of_the_night_links_to_it_once_it_is_there(settings: Settings, 
         found.append("features.html" in Reader((settings.reports / f"{DS}.html").read_text(encoding="utf-8")).links)
     assert found == [False, True]
     empty = Reader((settings.reports / "features.html").read_text(encoding="utf-8"))
-    assert empty.text.count("it has no row") == len(VIEWS)
+    assert empty.text.count(" empty ") == len(VIEWS)
+    assert "fresh" not in empty.text
 
 
 def _section(page: str, name: str) -> str:
