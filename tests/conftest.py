@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("daybreak", deadline=None)
 hypothesis.settings.load_profile("daybreak")
 
+# Small data never repays Java's second compiler, which takes a third of a night here; and what was compiled stays so.
+os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m"
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LONGEST_FIRST = ("tests/e2e", "tests/embedded/test_airflow.py")
 ON_ONE_WORKER = {

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from daybreak.datasets import AUDITS
+from daybreak.features.online import MATERIALIZED
 from daybreak.releases import ReleaseStore
 from daybreak.settings import Settings
 from serving_export.reader.snapshot import Snapshot
@@ -13,6 +15,8 @@ from tests.e2e.nights import WORLD, copy_of, deliver_world, digests, live, run_n
 from tests.tiny import day
 
 pytestmark = pytest.mark.slow
+TELL_HOW = {MATERIALIZED.name, AUDITS.name}
+"""What tells how nights went about it, which differs for a night that finds nothing and lands all days."""
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +47,16 @@ def test_a_night_rebuilt_after_later_days_have_landed_gives_equal_digests_and_re
 
 
 def test_a_night_on_another_machine_gives_the_same_digests_and_release(nights: Settings, tmp_path: Path) -> None:
-    """The same deliveries in another folder, landed in one go, end in the same tables and the same release."""
+    """The same deliveries in another folder, landed in one go by the last night alone, end in the same tables, features
+    of earlier nights included, and in the same release."""
     elsewhere = settings_in(tmp_path)
     deliver_world(elsewhere.landing)
-    run_night(elsewhere, day(2))
     run_night(elsewhere, day(3))
-    assert digests(elsewhere, day(3)) == digests(nights, day(3))
     assert live(elsewhere) == live(nights)
+    expected = digests(nights, day(3))
+    made = {table: digest for table, digest in digests(elsewhere, day(3)).items() if table[0] not in TELL_HOW}
+    assert made == {table: expected[table] for table in made}
+    assert {name for name, _ in made} == {name for name, _ in expected} - TELL_HOW
 
 
 def test_lists_recommend_what_the_tiny_world_makes_right(nights: Settings) -> None:
