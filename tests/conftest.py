@@ -35,8 +35,10 @@ ON_ONE_WORKER = {
 """Folders and files whose tests begin from the same nights; of all others, a file stays together."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest first, so that no worker is left with them at the end."""
+    """Puts the longest first, so that no worker is left with them at the end, and names the groups before they are
+    asked for."""
 
     def group(item: pytest.Item) -> str:
         path = item.path.relative_to(REPOSITORY).as_posix()
