@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from daybreak.datasets import DATASETS
+from daybreak.features.views import VIEWS
 from daybreak.lake import Lake
 from daybreak.releases import ReleaseStore
 from daybreak.runner import run_steps
@@ -17,16 +18,7 @@ STEPS = (
     "jobs.ingest",
     "validation.audit",
     "jobs.partials",
-    "jobs.user_profile",
-    "jobs.user_activity",
-    "jobs.user_sessions",
-    "jobs.user_category",
-    "jobs.user_brand",
-    "jobs.user_item",
-    "jobs.user_graph",
-    "jobs.item_catalogue",
-    "jobs.item_activity",
-    "jobs.item_text",
+    *(view.made_by for view in VIEWS.values()),
     "jobs.training_set",
     "feature_repo.apply",
     "feature_repo.materialize",
