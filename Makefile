@@ -59,7 +59,7 @@ nightly: $(STAMP) ## a simulated month, its last nights through Airflow, then a 
 	@$(RUN) daybreak releases list
 
 test: $(STAMP) ## every test, the slow ones too
-	@$(RUN) python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(RUN) python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## formatter, linter, types, import rules
 	@$(RUN) ruff format --check .

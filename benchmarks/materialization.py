@@ -31,7 +31,7 @@ from daybreak.clock import due, end_of
 from daybreak.contracts import ColumnType
 from daybreak.datasets import DELIVERIES
 from daybreak.features import views
-from daybreak.features.declaration import Feature, FeatureView
+from daybreak.features.declaration import NIGHTLY, Feature, FeatureView
 from daybreak.features.entities import USER
 from daybreak.lake import Lake
 from daybreak.lake.schemas import data_schema, full_schema
@@ -53,7 +53,7 @@ VIEW = FeatureView(
     ),
     made_by="benchmarks.materialization",
     owner="benchmarks",
-    fresh_within=timedelta(hours=36),
+    fresh_within=NIGHTLY,
     ttl=timedelta(days=7),
 )
 

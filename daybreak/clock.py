@@ -10,6 +10,7 @@ from daybreak.errors import InputError
 
 DAY_US = 86_400_000_000
 """The microseconds of a day."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def stamp() -> str:
@@ -45,8 +46,18 @@ def end_of(ds: str) -> datetime:
 
 def due(ds: str, night_due: str) -> datetime:
     """When the night of day `ds` is promised to be done: at the time of day `night_due` of the next day, in UTC."""
-    hours, minutes = map(int, night_due.split(":"))
-    return end_of(ds) + timedelta(hours=hours, minutes=minutes)
+    return end_of(ds) + time_of_day(night_due)
+
+
+def time_of_day(written: str) -> timedelta:
+    """How long after midnight `HH:MM` is."""
+    hours, minutes = map(int, written.split(":"))
+    return timedelta(hours=hours, minutes=minutes)
+
+
+def moment_of(micros: int) -> datetime:
+    """The moment so many microseconds after 1970 began."""
+    return EPOCH + timedelta(microseconds=micros)
 
 
 def days_before(ds: str, days: int) -> str:

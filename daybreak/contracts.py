@@ -188,6 +188,13 @@ class Dataset:
         return (*self.key, self.delivery.time_column)
 
     @property
+    def lands_once(self) -> tuple[str, ...]:
+        """Of which columns' values there may be one row. A state may be told again on another day."""
+        if self.delivery is None or self.delivery.by_event_day:
+            return self.identity
+        return (*self.identity, self.replaced_by)
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         return tuple(self._by_name)
 

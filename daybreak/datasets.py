@@ -46,7 +46,7 @@ def _text(name: str, doc: str, longest: int = 256) -> Column:
 
 EVENTS = Dataset(
     name="raw/events",
-    doc="What users did: one row an event, in the day it happened on, with the day that delivered it.",
+    doc="What users did: one row per event, in the day it happened on, with the day that delivered it.",
     columns=(
         _id("event_id", "identifies the event; a second row with the same id and contents is a duplicate"),
         Column("event_ts", TIMESTAMP, "when it happened, UTC", rules=(Arrives(late_days=LATE_DAYS),)),

@@ -23,7 +23,8 @@ DUCKDB_TYPES: dict[ColumnType, str] = {
 
 
 def opened(scratch: Path, memory: str) -> duckdb.DuckDBPyConnection:
-    """An engine of its own that keeps to `memory`, spills to `scratch`, and promises no order of rows. Close it."""
+    """An engine that keeps to `memory`, spills to `scratch`, which must be its own, and promises no order of rows.
+    Close it."""
     scratch.mkdir(parents=True, exist_ok=True)
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -152,7 +153,7 @@ def _feature_view(view: declared.FeatureView, lake_url: str, entities: dict[str,
         tags={
             "made_by": view.made_by,
             "nightly": str(view.nightly).lower(),
-            "fresh_within_h": f"{view.fresh_within.total_seconds() / 3600:g}",
+            **({"fresh_within_h": f"{view.fresh_within / timedelta(hours=1):g}"} if view.fresh_within else {}),
         },
     )
 
@@ -180,12 +181,12 @@ def _on_request_view(feature: declared.RequestFeature, views: dict[str, FeatureV
         f"    return compute_on_request({feature.name!r}, inputs)\n"
     )
     made: dict[str, Callable[..., Any]] = {}
+    # Feast keeps a function as its source and runs that; what is given it here must be that very source.
     exec(source, {"__name__": "__main__"}, made)
-    chosen = [named.split("__", 1) for named in feature.inputs]
     return OnDemandFeatureView(
         name=on_request_view_name(feature),
         sources=[
-            *(views[view][[name]] for view, name in chosen),
+            *(views[given.view][[given.feature]] for given in feature.inputs),
             RequestSource(name="request", schema=[Field(name=REQUEST_TS, dtype=UnixTimestamp)]),
         ],
         schema=[Field(name=feature.name, dtype=TYPES[feature.type])],  # inferred fields have no description
@@ -200,9 +201,7 @@ def compute_on_request(name: str, inputs: pd.DataFrame) -> pd.DataFrame:
     keeps them online."""
     feature = next(feature for feature in ON_REQUEST if feature.name == name)
     arrays = [_whole_seconds(inputs[REQUEST_TS], ARROW_TYPES[ColumnType.TIMESTAMP])]
-    for named in feature.inputs:
-        view, column = named.split("__", 1)
-        arrays.append(_whole_seconds(inputs[named], ARROW_TYPES[view_named(view).dataset.column(column).type]))
+    arrays += [_whole_seconds(inputs[given.name], ARROW_TYPES[given.type]) for given in feature.inputs]
     return pd.DataFrame({name: feature.compute(*arrays).to_pandas()})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -62,6 +63,22 @@ def remove_leftovers(folder: Path) -> None:
                 writer = path.name.removesuffix(LEFTOVER).rpartition(".")[2]
                 if writer.isdecimal() and not is_alive(int(writer)):
                     path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def private_folder(parent: Path, work: str, attempt: str) -> Iterator[Path]:
+    """A folder for one attempt at some work, removed when the block ends. What attempts at the same work left that were
+    killed on this machine goes first."""
+    for left in parent.glob(f"{work}-*"):
+        writer = int(left.name.rpartition("-")[2])
+        if writer == os.getpid() or not is_alive(writer):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = parent / f"{work}-{attempt}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_alive(pid: int) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from daybreak.contracts import Dataset
 from daybreak.errors import InputError, SettingsError
+from daybreak.files import private_folder
 from daybreak.lake import Attempt, Commit, Lake, Table, Window
 from daybreak.lineage import LineageBook, Touched
 from daybreak.releases import ReleaseStore
@@ -24,6 +26,7 @@ from daybreak.settings import Settings
 from daybreak.steps import StepSpec
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -72,6 +75,21 @@ class StepIO:
     def releases(self, channel: str = "lists") -> ReleaseStore:
         return ReleaseStore(self.settings.releases, channel)
 
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for this attempt alone, while the block runs."""
+        attempt = f"{self.attempt.ds}-{self.attempt.token}"
+        with private_folder(self.settings.scratch / "steps", self.attempt.work, attempt) as folder:
+            yield folder
+
+    @contextmanager
+    def duckdb(self, memory: str) -> Iterator[DuckDBPyConnection]:
+        """A DuckDB engine that keeps to `memory` and spills to a folder of its own, while the block runs."""
+        from daybreak.duckdb_files import opened
+
+        with self.scratch() as folder, closing(opened(folder, memory)) as engine:
+            yield engine
+
     def note_files(self, paths: Sequence[Path]) -> None:
         """Notes delivered files as inputs."""
         self.files += [str(path) for path in paths]
@@ -104,7 +122,7 @@ class StepIO:
 
     def require(self, dataset: Dataset) -> None:
         """Raises unless some step has written this day of the dataset."""
-        if not self._table(dataset).was_written(self.ds):
+        if not self._declared(dataset).was_written(self.ds):
             raise InputError(
                 f"{dataset.name} has no day {self.ds}; run the step that makes it first ({_maker(dataset)})"
             )
@@ -124,16 +142,13 @@ class StepIO:
         table, version, window = self._look(dataset, None, None)
         return table.days(window, version)
 
-    def was_landed(self, dataset: Dataset, day: str) -> bool:
-        return self._table(dataset).was_written(day)
-
     def written(self, dataset: Dataset, days: Sequence[str]) -> set[str]:
         """Those of the days that some attempt has written, even with no rows."""
-        return self._table(dataset).written(days)
+        return self._declared(dataset).written(days)
 
     def unbuilt(self, dataset: Dataset, source: Dataset, days: Sequence[str]) -> list[str]:
         """The days of `source` that `dataset` was never built from, or before they were written again."""
-        return self._table(dataset).unbuilt(self._table(source), days)
+        return self._declared(dataset).unbuilt(self._declared(source), days)
 
     def paths(self, dataset: Dataset, *, since: str | None = None, until: str | None = None) -> list[str]:
         """The Parquet files that hold these days, for an engine that reads files by itself."""
@@ -141,15 +156,16 @@ class StepIO:
         return table.local_paths(table.files(window, version))[1]
 
     def _look(self, dataset: Dataset, since: str | None, until: str | None) -> tuple[Table, int | None, Window]:
-        if dataset not in (*self._spec.reads, *self._spec.writes):
-            raise SettingsError(f"step {self._spec.name} reads {dataset.name} without declaring it in its StepSpec")
         until = min(until or self.ds, self.ds)
-        table = self._table(dataset)
+        table = self._declared(dataset)
         if dataset.name not in self.inputs:
             self.inputs[dataset.name] = Touched(dataset.name, table.version(), days=f"{since or 'first'} to {until}")
         return table, self.inputs[dataset.name].version, Window(since=since, until=until, as_of=self.ds)
 
-    def _table(self, dataset: Dataset) -> Table:
+    def _declared(self, dataset: Dataset) -> Table:
+        """A table that the step has said it reads or writes."""
+        if dataset not in (*self._spec.reads, *self._spec.writes):
+            raise SettingsError(f"step {self._spec.name} reads {dataset.name} without declaring it in its StepSpec")
         return self._lake.table(dataset)
 
     # Writing
@@ -167,8 +183,8 @@ class StepIO:
         of the same days of that dataset the rows were made from."""
         if dataset not in self._spec.writes:
             raise SettingsError(f"step {self._spec.name} writes {dataset.name} without declaring it in its StepSpec")
-        source = (self._table(built_from), self.inputs[built_from.name].version) if built_from else None
-        commit = self._table(dataset).replace(rows, self.attempt, days=days, notes=notes, built_from=source)
+        source = (self._declared(built_from), self.inputs[built_from.name].version) if built_from else None
+        commit = self._lake.table(dataset).replace(rows, self.attempt, days=days, notes=notes, built_from=source)
         covered = f"{min(days)} to {max(days)}" if days else self.ds
         self.outputs.append(Touched(dataset.name, commit.version, commit.rows, covered))
         return commit

@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from daybreak import clock
 from daybreak.contracts import Dataset
@@ -22,6 +22,8 @@ from daybreak.targets import load
 FOLDERS = ("jobs", "feature_repo", "training", "indexing", "validation", "serving_export")
 
 Summary = dict[str, Any]
+Memory = Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
+"""How much memory an engine may take, as a step is told it."""
 
 
 class StepConfig(BaseModel):

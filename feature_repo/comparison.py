@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from daybreak.contracts import ColumnType
 from daybreak.errors import InputError
+from daybreak.features.as_of import output_name
 from daybreak.features.declaration import FeatureService, RequestFeature
 from daybreak.features.on_request import REQUEST_TS
-from daybreak.features.views import view_named
 from daybreak.lake.schemas import ARROW_TYPES
 from feature_repo.tables import Keys, Tables, as_online
 
@@ -53,9 +53,9 @@ def compare(service: FeatureService, store: Any, tables: Tables, entities: int, 
         keys = [{key: row[key] for key in chosen.view.keys} for row in rows]
         known = tables.known(chosen.view, keys)
         for name in chosen.names:
-            named, kind = f"{chosen.view.name}__{name}", chosen.view.dataset.column(name).type
-            offline[named] = [as_online(kind, row.get(name)) for row in known]
-            for row, here, there in zip(keys, offline[named], found[named], strict=True):
+            given = chosen.view.given(name)
+            offline[given.name] = [as_online(given.type, row.get(name)) for row in known]
+            for row, here, there in zip(keys, offline[given.name], found[given.name], strict=True):
                 yield Compared(chosen.view.name, name, row, here, there)
     for feature in service.on_request:
         values = _computed(feature, offline, [tables.moment] * len(rows))
@@ -77,7 +77,7 @@ def entity_rows(service: FeatureService, tables: Tables, entities: int, seed: in
 
 
 def look_up(store: Any, service: FeatureService, rows: list[Keys], moment: datetime) -> dict[str, list[Any]]:
-    """What Feast answers, a list a feature."""
+    """What Feast answers, one list per feature."""
     from feast.errors import FeastObjectNotFoundException
 
     try:
@@ -100,17 +100,14 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _computed(feature: RequestFeature, offline: dict[str, list[Any]], moments: list[datetime]) -> list[Any]:
-    columns = []
-    for named in feature.inputs:
-        view, name = named.split("__", 1)
-        columns.append(pa.array(offline[named], ARROW_TYPES[view_named(view).dataset.column(name).type]))
+    columns = [pa.array(offline[given.name], ARROW_TYPES[given.type]) for given in feature.inputs]
     return feature.compute(pa.array(moments, ARROW_TYPES[ColumnType.TIMESTAMP]), *columns).to_pylist()
 
 
 def _looked_up_as(feature: RequestFeature) -> str:
     from daybreak.feature_store import on_request_view_name
 
-    return f"{on_request_view_name(feature)}__{feature.name}"
+    return output_name(on_request_view_name(feature), feature.name)
 
 
 def _worded(value: Any) -> str:

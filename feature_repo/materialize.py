@@ -6,9 +6,9 @@ count. Entities whose last row is too old are removed. A view counts once all it
 half a view never does: run the step again after a crash. The night of an older day leaves the newer values alone, one
 that a newer night overtakes withdraws, and one that was never landed is refused before anything is touched.
 
-Writes `online/materialized`, a row a view. The step fails, with the values online, where a view is stale: when the
-night is due, its newest row is older than its declaration allows (`fresh_within`), because the job that makes it has
-not run for so long. A nightly view may miss one night. A second run of a day writes nothing new.
+Writes `online/materialized`, one row per view. The step fails, with the values online, where a view is stale: the job
+that makes it has not run for longer than its declaration allows (`fresh_within`). A nightly view may miss one night. A
+second run of a day writes nothing new.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from pathlib import PurePath
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
-from pydantic import Field
 
 from daybreak.clock import days_before
 from daybreak.datasets import DELIVERIES
-from daybreak.duckdb_files import opened
 from daybreak.errors import GateError
 from daybreak.features.declaration import FeatureView
+from daybreak.features.nights import newest_moment, newest_night
 from daybreak.features.online import MATERIALIZED
 from daybreak.features.statistics import Freshness
 from daybreak.features.views import VIEWS
 from daybreak.lake.schemas import data_schema
 from daybreak.step_io import StepIO
-from daybreak.steps import StepConfig, Summary
+from daybreak.steps import Memory, StepConfig, Summary
 from feature_repo.encoding import entity_keys
-from feature_repo.newest import NewestRows, Nights, newest_moment
-from feature_repo.online_store import Mark, OnlineStore, Settled, online_store
+from feature_repo.newest import NewestRows, Nights
+from feature_repo.online_store import Mark, OnlineStore, Settled, Turn, night_after, online_store
 
 
 class MaterializeConfig(StepConfig):
     """How much memory the search for the newest rows may take."""
 
-    memory: str = Field("1GB", pattern=r"^\d+(MB|GB)$")
+    memory: Memory = "1GB"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a view."""
+    """What became of a view. It counts unless entities are missing."""
 
     view: str
     mode: str
     rows: int
     removed: int
     entities: int
+    missing: int
     newest_event_ts: str | None
 
     @property
@@ -64,23 +64,11 @@ def run(config: MaterializeConfig, io: StepIO) -> Summary:
     """Fills view after view; each counts from its own end on."""
     io.require(DELIVERIES)
     store = online_store(io.settings)
-    marks = store.marks()
-    newest_night = max((mark.night for mark in marks.values()), default="")
-    if newest_night > config.ds:
-        return {"views": 0, "kept": f"{store.place} holds the newer night {newest_night}, which is left as it is"}
-    outcomes, incomplete = [], []
-    with opened(io.settings.scratch / "materialize", config.memory) as database:
-        for view in VIEWS.values():
-            try:
-                outcomes.append(_fill(view, marks.get(view.name), store, database, io))
-            except GateError as error:
-                incomplete.append(str(error))
-    if incomplete:
-        raise GateError(
-            f"{'; '.join(incomplete)}. See whether something else removes them from {store.place} (a memory limit,"
-            " somebody by hand), then run the step again, which fills these views anew",
-            {"views": len(outcomes), "incomplete": len(incomplete)},
-        )
+    if newer := night_after(config.ds, store.marks()):
+        return {"views": 0, "kept": f"{store.place} holds the newer night {newer}, which is left as it is"}
+    with io.duckdb(config.memory) as database:
+        outcomes = [_fill(view, store, database, io) for view in VIEWS.values()]
+    _refuse_incomplete(outcomes, store)
     rows = [{**asdict(outcome), "newest_event_ts": outcome.newest} for outcome in outcomes]
     io.write(MATERIALIZED, pa.Table.from_pylist(rows, schema=data_schema(MATERIALIZED)))
     summary = {"views": len(outcomes), "rows": sum(outcome.rows for outcome in outcomes), "online": store.place}
@@ -94,48 +82,68 @@ def stale_views(outcomes: list[Outcome], io: StepIO) -> list[str]:
     sentences = []
     for outcome in outcomes:
         view = VIEWS[outcome.view]
-        freshness = Freshness(io.ds, io.settings.night_due, Nights.of(view, io).newest(io), outcome.newest)
+        freshness = Freshness(io.ds, io.settings.night_due, newest_night(view, io), outcome.newest)
         if why := freshness.why_stale(view):
             sentences.append(f"view {view.name} is stale: {why}; run {view.made_by} for {io.ds}, then this step again")
     return sentences
 
 
-def _fill(
-    view: FeatureView, mark: Mark | None, store: OnlineStore, database: DuckDBPyConnection, io: StepIO
-) -> Outcome:
-    """Fills a view and makes it count, unless an entity is missing afterwards."""
+def _refuse_incomplete(outcomes: list[Outcome], store: OnlineStore) -> None:
+    incomplete = [each for each in outcomes if each.missing]
+    if not incomplete:
+        return
+    views = "; ".join(
+        f"view {each.view} is incomplete online: {each.missing} of {each.entities + each.missing} entities cannot be"
+        " looked up"
+        for each in incomplete
+    )
+    raise GateError(
+        f"{views}. See whether something else removes them from {store.place} (a memory limit, somebody by hand), then"
+        " run the step again, which fills these views anew",
+        {"views": len(outcomes) - len(incomplete), "incomplete": len(incomplete)},
+    )
+
+
+def _fill(view: FeatureView, store: OnlineStore, database: DuckDBPyConnection, io: StepIO) -> Outcome:
+    """Fills a view and makes it count, unless an entity is missing afterwards. What is filled is looked up after the
+    mark: so an attempt that another one overtakes meanwhile, with newer tables, finds its mark gone."""
+    mark = store.marks().get(view.name)
     nights = Nights.of(view, io)
     paths = nights.paths(io)
     held = mark if mark and _still_holds(mark, view, io) and _is_worth_keeping(mark, view, store, io) else None
     new_paths = nights.paths(io, since=days_before(held.night, -1)) if held else paths
     source = NewestRows(nights, paths, database)
-    with store.filling(view, io.ds, whole=held is None) as filling:
+    turn = Turn(view, io.ds, io.attempt.token, mark)
+    with store.filling(turn, whole=held is None) as filling:
         written = 0
         for batch in source.rows(new_paths if held else None):
             filling.put(batch)
             written += batch.num_rows
         settled = filling.settle(entity_keys(view.keys, batch.columns) for batch in source.entities())
-        if settled.missing == 0:
-            newest = newest_moment(nights, io, database)
-            outcome = _outcome(view, held, io.ds, written, settled, newest)
+        outcome = _outcome(view, held, io.ds, written, settled, newest_moment(view, io, database))
+        if not outcome.missing:
             files, shape = _digest(paths), _shape(view)
-            filling.finish(Mark(io.ds, nights.since, files, shape, view.feature_names, asdict(outcome)))
-            return outcome
-    store.doubt(view.name, io.ds)
-    raise GateError(
-        f"view {view.name} is incomplete online: {settled.missing} of {settled.entities + settled.missing} entities"
-        " cannot be looked up"
-    )
+            filling.finish(Mark(io.ds, None, nights.since, files, shape, view.feature_names, asdict(outcome)))
+    if outcome.missing:
+        store.doubt(view.name, io.ds)
+    return outcome
 
 
 def _outcome(
     view: FeatureView, held: Mark | None, ds: str, written: int, settled: Settled, newest: datetime | None
 ) -> Outcome:
     """What became of a view; of a night that had filled it already, what it said then."""
-    if held and held.outcome and held.night == ds:
+    if held and held.outcome and held.night == ds and not settled.missing:
         return Outcome(**held.outcome)
-    said = newest.isoformat() if newest else None
-    return Outcome(view.name, "new" if held else "full", written, settled.removed, settled.entities, said)
+    return Outcome(
+        view=view.name,
+        mode="new" if held else "full",
+        rows=written,
+        removed=settled.removed,
+        entities=settled.entities,
+        missing=settled.missing,
+        newest_event_ts=newest.isoformat() if newest else None,
+    )
 
 
 def _still_holds(mark: Mark, view: FeatureView, io: StepIO) -> bool:

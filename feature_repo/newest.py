@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import duckdb
 import pyarrow as pa
@@ -17,12 +17,12 @@ from daybreak.clock import due
 from daybreak.duckdb_files import quoted, rows_of
 from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
 from daybreak.features.declaration import FeatureView
+from daybreak.features.statistics import LISTS
 from daybreak.lake.schemas import data_schema
 from daybreak.step_io import StepIO
 
 CELLS_A_BATCH = 500_000
 KEYS_A_BATCH = 100_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,9 @@ class Nights:
             return None
         return (self.oldest - timedelta(days=1)).date().isoformat()
 
-    def paths(self, io: StepIO, since: str | None = None, until: str | None = None) -> list[str]:
-        """Their files; with `since` or `until`, fewer."""
-        return io.paths(self.view.dataset, since=since or self.since, until=until)
-
-    def newest(self, io: StepIO) -> str | None:
-        """The newest night that has a row of the view, whether that still counts or not."""
-        return max(io.days(self.view.dataset), default=None)
+    def paths(self, io: StepIO, since: str | None = None) -> list[str]:
+        """Their files; with `since`, those of fewer nights."""
+        return io.paths(self.view.dataset, since=since or self.since)
 
 
 class NewestRows:
@@ -86,8 +82,15 @@ class NewestRows:
             f" qualify row_number() over (partition by {self._keys} order by {order}) = 1"
         )
         schema = data_schema(self._view.dataset)
-        for batch in self._stream(query, max(1_000, CELLS_A_BATCH // len(schema))):
+        for batch in self._stream(query, max(1, CELLS_A_BATCH // self._cells_of_a_row(table))):
             yield batch.select(schema.names).cast(schema)
+
+    def _cells_of_a_row(self, table: str) -> int:
+        """How many values a row holds at most: of a list, as many as the longest has."""
+        lists = [quoted(each.name) for each in self._view.features if each.type in LISTS]
+        longest = ", ".join(f"coalesce(max(len({name})), 0)" for name in lists)
+        lengths = self._database.sql(f"select {longest} from {table}").fetchall()[0] if lists else ()
+        return len(self._view.dataset.columns) + sum(lengths)
 
     def entities(self) -> Iterator[pa.RecordBatch]:
         """The keys of each entity."""
@@ -116,15 +119,6 @@ class NewestRows:
 
     def _table(self, paths: Sequence[str]) -> str:
         return rows_of(self._database, self._view.dataset, paths)
-
-
-def newest_moment(nights: Nights, io: StepIO, database: duckdb.DuckDBPyConnection) -> datetime | None:
-    """The latest moment that a row of the view describes, whether that still counts or not: of a nightly view the
-    newest night has it."""
-    since = nights.newest(io) if nights.view.nightly else None
-    table = rows_of(database, nights.view.dataset, io.paths(nights.view.dataset, since=since))
-    micros = database.sql(f"select epoch_us(max({EVENT_TS})) from {table}").fetchall()[0][0]
-    return None if micros is None else EPOCH + timedelta(microseconds=micros)
 
 
 def _moment(moment: datetime) -> str:

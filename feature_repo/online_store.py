@@ -3,15 +3,16 @@
 Nothing half-written counts. SQLite does a view in one transaction; in Redis the mark of a view says from the first
 write to the last that the view is unfinished, and an unfinished view is written anew.
 
-Nights go online in their order. Who fills a view claims its mark first, and every write of a night that a newer one
-overtook is refused: `claimed` and `doubted` say what becomes of a mark, and each store sets it as one step. Attempts
-at the same night may overlap, because they write the same values.
+Nights go online in their order, and of two attempts at a night the one that begins to fill a view later. Who fills a
+view claims its mark first, as it was found when the attempt began; an attempt whose claim is gone has been overtaken,
+and none of its writes is carried out. `claimed` and `doubted` say what becomes of a mark, and each store sets it as one
+step.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -26,9 +27,11 @@ from daybreak.settings import Settings
 @dataclass(frozen=True)
 class Mark:
     """What a view holds online: the night it was filled for, from which files, in which shape, values of which
-    features, and what that came to. An unfinished one has no outcome."""
+    features, and what that came to. An unfinished one has no outcome, and may be claimed by the attempt that fills
+    it."""
 
     night: str
+    claimed_by: int | None = None
     since: str | None = None
     files: str = ""
     shape: str = ""
@@ -48,20 +51,36 @@ class Mark:
         return cls(**{**told, "features": tuple(told["features"])})
 
 
-def refuse_if_newer(found: Mark | None, view: str, night: str, place: str) -> None:
-    """Raises where a newer night has claimed the view or filled it."""
-    if found and found.night > night:
-        raise StaleAttempt(
-            f"view {view}: night {night} withdraws, because {place} was given the newer night {found.night} meanwhile,"
-            " which stands; there is nothing to do"
+def night_after(night: str, marks: Mapping[str, Mark]) -> str | None:
+    """The newest night that any view holds or is being given, where that is a later one."""
+    newest = max((mark.night for mark in marks.values()), default="")
+    return newest if newest > night else None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An attempt's turn to fill a view, begun when the view's mark was `found`."""
+
+    view: FeatureView
+    night: str
+    attempt: int
+    found: Mark | None
+
+    def claimed(self, now: Mark | None, place: str) -> Mark:
+        """The mark while the view is filled: unfinished, with the features that it had before and will have."""
+        if now != self.found or (now and now.night > self.night):
+            raise self.overtaken(now, place)
+        before = now.features if now else ()
+        features = tuple(dict.fromkeys((*before, *self.view.feature_names)))
+        return Mark(self.night, self.attempt, features=features)
+
+    def overtaken(self, now: Mark | None, place: str) -> StaleAttempt:
+        """What to raise where the mark is not this attempt's."""
+        given = f"the newer night {now.night}" if now and now.night > self.night else "it by another attempt"
+        return StaleAttempt(
+            f"view {self.view.name}: night {self.night} withdraws, because {place} was given {given} meanwhile, which"
+            " stands; there is nothing to do"
         )
-
-
-def claimed(found: Mark | None, view: FeatureView, night: str, place: str) -> Mark:
-    """The mark of a view while a night fills it: unfinished, with the features that it had before and will have."""
-    refuse_if_newer(found, view.name, night, place)
-    before = found.features if found else ()
-    return Mark(night, features=tuple(dict.fromkeys((*before, *view.feature_names))))
 
 
 def doubted(found: Mark | None, night: str) -> Mark:
@@ -113,8 +132,9 @@ class OnlineStore(Protocol):
     def doubt(self, view: str, night: str) -> None:
         """Marks the view as unfinished, so that it is filled anew; not where it holds a newer night."""
 
-    def filling(self, view: FeatureView, night: str, whole: bool) -> AbstractContextManager[Filling]:
-        """Opens a view to fill it; left without `finish`, nothing of it counts. Refused once a newer night was here."""
+    def filling(self, turn: Turn, whole: bool) -> AbstractContextManager[Filling]:
+        """Opens a view to fill it; left without `finish`, nothing of it counts. Refused once another attempt was
+        here."""
 
 
 def online_store(settings: Settings) -> OnlineStore:

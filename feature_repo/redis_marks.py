@@ -1,8 +1,8 @@
 """The marks of all views in one hash of Redis, changed and heeded by compare-and-set.
 
 A change is made again where another one came between. What is written under a mark goes in small transactions that the
-server drops where any mark has changed since it was read, so that no command of a night that was overtaken is carried
-out, however long its process slept.
+server drops where any mark has changed since it was read, so that no command of an attempt that was overtaken is
+carried out, however long its process slept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from daybreak.features.online import PROJECT
-from feature_repo.online_store import Mark, refuse_if_newer
+from feature_repo.online_store import Mark, Turn
 
 MARKS = f"daybreak:{PROJECT}:marks"
 COMMANDS_A_TRANSACTION = 2_000
@@ -48,12 +48,12 @@ class RedisMarks:
 
 
 class Fenced:
-    """A connection whose commands are of one night of a view."""
+    """A connection whose commands are of one attempt's turn at a view, while its claim stands."""
 
-    def __init__(self, connection: Any, view: str, night: str, place: str) -> None:
+    def __init__(self, connection: Any, turn: Turn, claim: Mark, place: str) -> None:
         self._connection = connection
-        self._view = view
-        self._night = night
+        self._turn = turn
+        self._claim = claim
         self._place = place
 
     def ask(self, commands: pa.BinaryArray) -> list[Any]:
@@ -62,18 +62,24 @@ class Fenced:
         return [self._connection.read_response() for _ in range(len(commands))]
 
     def write(self, commands: pa.BinaryArray) -> None:
-        """Has the commands carried out, unless a newer night has come."""
+        """Has the commands carried out, unless another attempt has come."""
         for part in _parts(commands):
             while not self._is_written(part):
                 pass
 
     def refuse_if_overtaken(self) -> None:
-        """Raises where a newer night has come."""
+        """Raises where another attempt has come."""
         self._connection.send_packed_command(
-            self._connection.pack_commands([("WATCH", MARKS), ("HGET", MARKS, self._view)])
+            self._connection.pack_commands([("WATCH", MARKS), ("HGET", MARKS, self._turn.view.name)])
         )
         self._connection.read_response()
-        refuse_if_newer(_parsed(self._connection.read_response()), self._view, self._night, self._place)
+        self.unless_overtaken(_parsed(self._connection.read_response()), self._claim)
+
+    def unless_overtaken(self, now: Mark | None, mark: Mark) -> Mark:
+        """The mark to set, where the one there is now is still this attempt's."""
+        if now != self._claim:
+            raise self._turn.overtaken(now, self._place)
+        return mark
 
     def _is_written(self, commands: pa.BinaryArray) -> bool:
         """Whether no mark changed meanwhile, and so all of it is done; else nothing is."""

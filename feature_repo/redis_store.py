@@ -1,9 +1,9 @@
 """The online store in Redis or Valkey, in the hashes that Feast reads, filled in bulk.
 
-A hash an entity holds the values of all views with the same keys, under short hashes of their names. Commands are laid
-side by side a batch at a time and sent down one connection; every reply is read, so an error stops the run. Only the
-mark makes a view count: it says that the view is unfinished from the first write on, and is set last. It also names the
-features whose values are there, so that those which left the view are taken out of every hash.
+One hash per entity holds the values of all views with the same keys, under short hashes of their names. Commands are
+laid side by side a batch at a time and sent down one connection; every reply is read, so an error stops the run. Only
+the mark makes a view count: it says that the view is unfinished from the first write on, and is set last. It also names
+the features whose values are there, so that those which left the view are taken out of every hash.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from daybreak.features.as_of import EVENT_TS
 from daybreak.features.declaration import FeatureView
 from daybreak.features.online import PROJECT
 from feature_repo import encoding
-from feature_repo.online_store import Mark, Settled, claimed, doubted, refuse_if_newer
+from feature_repo.online_store import Mark, Settled, Turn, doubted
 from feature_repo.redis_marks import Fenced, RedisMarks
 
 CONNECT_S, ANSWER_S = 5.0, 60.0
@@ -64,13 +64,13 @@ class RedisStore:
             self._marks.change(view, lambda found: doubted(found, night))
 
     @contextmanager
-    def filling(self, view: FeatureView, night: str, whole: bool) -> Iterator[RedisFilling]:
-        with self._reached(f"{view.name} was filled for {night}"):
-            claim = self._marks.change(view.name, lambda found: claimed(found, view, night, self.place))
+    def filling(self, turn: Turn, whole: bool) -> Iterator[RedisFilling]:
+        with self._reached(f"{turn.view.name} was filled for {turn.night}"):
+            claim = self._marks.change(turn.view.name, lambda now: turn.claimed(now, self.place))
             connection = self._client.connection_pool.get_connection()
             try:
-                fenced = Fenced(connection, view.name, night, self.place)
-                yield RedisFilling(self._client, self._marks, fenced, view, claim)
+                fenced = Fenced(connection, turn, claim, self.place)
+                yield RedisFilling(self._client, self._marks, fenced, turn.view, claim)
             finally:
                 connection.disconnect()
                 self._client.connection_pool.release(connection)
@@ -127,7 +127,7 @@ class RedisFilling:
         return Settled(entities, len(wanted) - entities, removed)
 
     def finish(self, mark: Mark) -> None:
-        self._marks.change(self._view.name, lambda found: self._unless_overtaken(found, mark))
+        self._marks.change(self._view.name, lambda now: self._fenced.unless_overtaken(now, mark))
 
     def _entities(self) -> Iterator[pa.BinaryArray]:
         """The hash keys of all entities that have the view's stamp; some may come twice."""
@@ -142,13 +142,9 @@ class RedisFilling:
             if cursor == 0:
                 return
 
-    def _unless_overtaken(self, found: Mark | None, mark: Mark) -> Mark:
-        refuse_if_newer(found, self._view.name, mark.night, self._marks.place)
-        return mark
-
 
 def commands(parts: Sequence[bytes | pa.BinaryArray]) -> pa.BinaryArray:
-    """A command a row in Redis' protocol: each part is the same in all rows, or a column of them."""
+    """One command per row in Redis' protocol: each part is the same in all rows, or a column of them."""
     laid: list[pa.Array | pa.Scalar] = []
     constant = f"*{len(parts)}\r\n".encode()
     for part in parts:

@@ -18,16 +18,15 @@ from pydantic import Field
 
 from daybreak.clock import due
 from daybreak.datasets import DELIVERIES
-from daybreak.duckdb_files import opened
 from daybreak.errors import GateError, InputError
 from daybreak.features.online import SKEW
 from daybreak.features.services import SERVICES
 from daybreak.features.views import VIEWS
 from daybreak.lake.schemas import data_schema
 from daybreak.step_io import StepIO
-from daybreak.steps import StepConfig, Summary
+from daybreak.steps import Memory, StepConfig, Summary
 from feature_repo.comparison import Compared, compare
-from feature_repo.online_store import online_store
+from feature_repo.online_store import night_after, online_store
 from feature_repo.tables import Tables
 
 SHOWN = 5
@@ -37,7 +36,7 @@ class SkewConfig(StepConfig):
     """How many entities of each view are compared, and how much memory the search for their rows may take."""
 
     entities: int = Field(50, ge=1, le=10_000)
-    memory: str = Field("1GB", pattern=r"^\d+(MB|GB)$")
+    memory: Memory = "1GB"
 
 
 def run(config: SkewConfig, io: StepIO) -> Summary:
@@ -47,7 +46,7 @@ def run(config: SkewConfig, io: StepIO) -> Summary:
     io.require(DELIVERIES)
     online = online_store(io.settings)
     marks = online.marks()
-    if newer := max((mark.night for mark in marks.values() if mark.night > config.ds), default=None):
+    if newer := night_after(config.ds, marks):
         return {"checked": 0, "kept": f"{online.place} holds the newer night {newer}"}
     unfilled = [name for name in VIEWS if name not in marks or not marks[name].holds(config.ds)]
     if unfilled:
@@ -59,7 +58,7 @@ def run(config: SkewConfig, io: StepIO) -> Summary:
     checked: Counter[tuple[str, str]] = Counter()
     different: Counter[tuple[str, str]] = Counter()
     differing: list[Compared] = []
-    with opened(io.settings.scratch / "skew", config.memory) as database:
+    with io.duckdb(config.memory) as database:
         tables = Tables(io, due(config.ds, io.settings.night_due), database)
         for service in SERVICES.values():
             for compared in compare(service, store, tables, config.entities, io.seed):

@@ -1,7 +1,7 @@
 """The online store in SQLite, in the tables that Feast reads, filled in bulk.
 
-A table is a row an entity and feature. It has the columns of Feast's own, and one index instead of two, under the name
-that Feast gives its second. A view is filled in one transaction, while readers go on with what was there before.
+A table is one row per entity and feature. It has the columns of Feast's own, and one index instead of two, under the
+name that Feast gives its second. A view is filled in one transaction, while readers go on with what was there before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
 from daybreak.features.declaration import FeatureView
 from daybreak.features.online import PROJECT
 from feature_repo import encoding
-from feature_repo.online_store import Mark, Settled, doubted, refuse_if_newer
+from feature_repo.online_store import Mark, Settled, Turn, doubted
 
 MARKS = "daybreak_marks"
 SET_MARK = f"insert or replace into {MARKS} (view, mark) values (?, ?)"
@@ -57,10 +57,10 @@ class SqliteStore:
             database.execute(SET_MARK, (view, doubted(_marks(database).get(view), night).as_text()))
 
     @contextmanager
-    def filling(self, view: FeatureView, night: str, whole: bool) -> Iterator[SqliteFilling]:
+    def filling(self, turn: Turn, whole: bool) -> Iterator[SqliteFilling]:
         with self._transaction() as database:
-            refuse_if_newer(_marks(database).get(view.name), view.name, night, self.place)
-            filling = SqliteFilling(database, view, whole)
+            turn.claimed(_marks(database).get(turn.view.name), self.place)
+            filling = SqliteFilling(database, turn.view, whole)
             yield filling
             if not filling.finished:
                 database.execute("rollback")
@@ -153,7 +153,7 @@ def _marks(database: sqlite3.Connection) -> dict[str, Mark]:
 
 
 def _insert(verb: str, table: str, view: FeatureView) -> str:
-    """One statement an entity: its key and stamps once, then for each feature the value, and its text where it has
+    """One statement per entity: its key and stamps once, then for each feature the value, and its text where it has
     one."""
     places = itertools.count(4)
     rows = []

@@ -6,10 +6,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS
-from daybreak.features.counted import LONGEST_WINDOW, REACH_DAYS
+from daybreak.features.counted import HALF_LIFE_DAYS, LONGEST_WINDOW, REACH_DAYS
 from jobs.windows import AGE, counted_by_nights, sum_over, within
 
-HALF_LIFE_DAYS = 7.0
 BILLIONTHS = 1e9
 
 
@@ -32,5 +31,5 @@ def affinity(taste_days: DataFrame, kind: str, nights: list[str]) -> DataFrame:
 
 def _faded() -> Column:
     """Interest of the window, halved with age; summed in billionths, whole, so that any order adds up alike."""
-    faded = F.col("interest") * F.pow(F.lit(0.5), F.col(AGE) / HALF_LIFE_DAYS) * BILLIONTHS
+    faded = F.col("interest") * F.pow(F.lit(0.5), F.col(AGE) / float(HALF_LIFE_DAYS)) * BILLIONTHS
     return F.coalesce(F.sum(F.when(within(LONGEST_WINDOW), F.round(faded).cast("long"))), F.lit(0).cast("long"))

@@ -1,6 +1,6 @@
 """For each item, the items that the same users also wanted.
 
-Writes `candidates/cooccurrence`, up to `neighbours` rows an item: a cosine between the users of two items, damped
+Writes `candidates/cooccurrence`, up to `neighbours` rows per item: a cosine between the users of two items, damped
 by `shrinkage` so that two items that share one user do not look alike. Only the newest `items_per_user` items of a
 user count: a bot that touched everything makes neither a stalled task nor everything similar to everything. A
 second run of a day replaces it with the same rows.

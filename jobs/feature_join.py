@@ -6,11 +6,8 @@ catalogue gave it at that moment. So the views are joined in rounds, each with w
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -20,9 +17,7 @@ from pyspark.sql import types as T
 from daybreak.clock import days_before
 from daybreak.duckdb_files import literal, opened, rows_of
 from daybreak.features.declaration import Chosen, FeatureService
-from daybreak.features.on_request import with_request_features
-from daybreak.features.training import SPINE_TS
-from daybreak.files import is_alive
+from daybreak.features.on_request import REQUEST_TS, with_request_features
 from daybreak.lake.schemas import ARROW_TYPES
 from daybreak.lake.spark_tables import SPARK_TYPES
 from daybreak.settings import Settings
@@ -41,7 +36,7 @@ def features_joined(
     if not by_duckdb(io.settings):
         yield _by_spark(io, service, spine, days)
         return
-    with _folder_of(io) as folder:
+    with io.scratch() as folder:
         spine.write.parquet(str(folder / "spine"))
         with closing(opened(folder / "spilled", f"{io.settings.spark_memory}b")) as engine:
             yield _by_duckdb(engine, io, service, f"read_parquet({literal(f'{folder}/spine/*.parquet')})", days)
@@ -78,11 +73,12 @@ def _by_spark(io: StepIO, service: FeatureService, spine: DataFrame, days: Seque
     rows = spine
     for ready in rounds(service.chosen, spine.columns):
         sides = [(each.as_of, io.frame(each.view.dataset, **_window(each, days))) for each in ready]
-        rows = point_in_time.join(rows, SPINE_TS, sides)
+        rows = point_in_time.join(rows, REQUEST_TS, sides)
     features = service.on_request
     added = [T.StructField(feature.name, SPARK_TYPES[feature.type]) for feature in features]
     return rows.mapInArrow(
-        lambda batches: with_request_features(batches, SPINE_TS, features), T.StructType([*rows.schema.fields, *added])
+        lambda batches: with_request_features(batches, REQUEST_TS, features),
+        T.StructType([*rows.schema.fields, *added]),
     )
 
 
@@ -94,26 +90,10 @@ def _by_duckdb(
         for each in ready:
             paths = io.paths(each.view.dataset, **_window(each, days))
             sides.append((each.as_of, rows_of(engine, each.view.dataset, paths)))
-        point_in_time_duckdb.join(engine, rows, SPINE_TS, sides).create_view(f"round_{number}")
+        point_in_time_duckdb.join(engine, rows, REQUEST_TS, sides).create_view(f"round_{number}")
         rows = f"round_{number}"
     batches = engine.sql(f"FROM {rows}").to_arrow_reader(BATCH_ROWS)
     added = [pa.field(feature.name, ARROW_TYPES[feature.type]) for feature in service.on_request]
     return pa.RecordBatchReader.from_batches(
-        pa.schema([*batches.schema, *added]), with_request_features(batches, SPINE_TS, service.on_request)
+        pa.schema([*batches.schema, *added]), with_request_features(batches, REQUEST_TS, service.on_request)
     )
-
-
-@contextmanager
-def _folder_of(io: StepIO) -> Iterator[Path]:
-    """A folder for this attempt alone. What attempts at the step left that were killed on this machine is removed."""
-    attempt, spines = io.attempt, io.settings.scratch / "spines"
-    for left in spines.glob(f"{attempt.work}-*"):
-        writer = int(left.name.rpartition("-")[2])
-        if writer == os.getpid() or not is_alive(writer):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = spines / f"{attempt.work}-{attempt.ds}-{attempt.token}-{os.getpid()}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

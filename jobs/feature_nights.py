@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from daybreak.clock import days_before, days_between, due, end_of
+from daybreak.clock import days_before, days_between, due, end_of, time_of_day
 from daybreak.contracts import DS, Dataset
 from daybreak.datasets import DELIVERIES, EVENTS
 from daybreak.errors import InputError
@@ -22,18 +22,22 @@ from daybreak.steps import StepConfig, Summary
 
 
 class FeatureConfig(StepConfig):
-    """What a feature means is declared with its view; a run has nothing to choose."""
+    """What a feature means is declared with its view; a run of these jobs has nothing to choose."""
 
 
-def nights_to_build(io: StepIO, view: FeatureView, *counted_from: Dataset) -> list[str]:
-    """This night, after those of `feature_history_days` before it that were landed and that the view lacks.
+def nights_to_build(io: StepIO, view: FeatureView, *counted_from: Dataset, news_of: Dataset | None = None) -> list[str]:
+    """This night, after those of `feature_history_days` before it that were landed and that the view lacks; with
+    `news_of`, of which each night tells its own news alone, also those that it told again since.
 
     Refused where this night was not landed, or where one of the partials it is `counted_from` lacks a night: what
     was counted too low would stay so, since a night that was written is not built again.
     """
     io.require(DELIVERIES)
     earlier = days_between(days_before(io.ds, io.settings.feature_history_days), days_before(io.ds, 1))
-    nights = [*sorted(io.written(DELIVERIES, earlier) - io.written(view.dataset, earlier)), io.ds]
+    lacking_nights = io.written(DELIVERIES, earlier) - io.written(view.dataset, earlier)
+    if news_of:
+        lacking_nights.update(io.unbuilt(view.dataset, news_of, earlier))
+    nights = [*sorted(lacking_nights), io.ds]
     counted = days_between(days_before(nights[0], REACH_DAYS - 1), io.ds)
     for partial in counted_from:
         if lacking := io.unbuilt(partial, EVENTS, counted):
@@ -44,9 +48,12 @@ def nights_to_build(io: StepIO, view: FeatureView, *counted_from: Dataset) -> li
     return nights
 
 
-def write_nights(io: StepIO, view: FeatureView, rows: DataFrame, nights: list[str]) -> Summary:
-    """Commits the nights at once. The rows say their night in `ds`, and `event_ts` where they describe a state."""
-    commit = io.write(view.dataset, _stamped(rows, io.settings.night_due), days=nights)
+def write_nights(
+    io: StepIO, view: FeatureView, rows: DataFrame, nights: list[str], built_from: Dataset | None = None
+) -> Summary:
+    """Commits the nights at once. The rows say their night in `ds`, and `event_ts` where they describe a state. With
+    `built_from`, a later run can tell which of its nights were written again since."""
+    commit = io.write(view.dataset, _stamped(rows, io.settings.night_due), days=nights, built_from=built_from)
     return {"rows": commit.rows, "nights": len(nights), "first_night": nights[0]}
 
 
@@ -56,10 +63,9 @@ def end_of_night() -> Column:
 
 
 def _stamped(rows: DataFrame, night_due: str) -> DataFrame:
-    hours, minutes = map(int, night_due.split(":"))
     if EVENT_TS not in rows.columns:
         rows = rows.withColumn(EVENT_TS, end_of_night())
-    return rows.withColumn(AVAILABLE_TS, end_of_night() + F.make_dt_interval(hours=F.lit(hours), mins=F.lit(minutes)))
+    return rows.withColumn(AVAILABLE_TS, end_of_night() + F.lit(time_of_day(night_due)))
 
 
 def stamped_arrow(rows: pa.Table, night: str, night_due: str) -> pa.Table:

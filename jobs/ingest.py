@@ -111,10 +111,7 @@ def _splits(io: StepIO, spark: SparkSession, files: Files, days: list[str]) -> d
 
 
 def _split(io: StepIO, spark: SparkSession, dataset: Dataset, files: list[Path], days: list[str]) -> Split:
-    """The delivered rows, beside those of other nights that they may repeat.
-
-    A state of a user or item that is told again on another day is no duplicate: it is the state of that day too.
-    """
+    """The delivered rows, beside those of other nights that they may repeat."""
     assert dataset.delivery is not None
     before = None
     if dataset.delivery.by_event_day:

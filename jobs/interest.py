@@ -1,4 +1,4 @@
-"""How much an event says that someone wants an item: one scale for every job that counts."""
+"""Interest as Spark counts it: the weight of events, fading with age."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS
+from daybreak.interest import WEIGHTS
 
-WEIGHTS = {"view": 1.0, "cart": 3.0, "rating": 3.0, "purchase": 5.0}
+
+def weight_of_event() -> Column:
+    """What an event says of interest, a whole number; 0 where nothing."""
+    weights = F.create_map(*(F.lit(part) for pair in WEIGHTS.items() for part in pair))
+    return F.coalesce(weights[F.col("event_type")], F.lit(0)).cast("long")
 
 
 def interested(events: DataFrame) -> DataFrame:
     """The events that tell of interest, each with its `weight`."""
-    weight = F.create_map(*(F.lit(part) for pair in WEIGHTS.items() for part in pair))
-    return events.where(F.col("event_type").isin(*WEIGHTS)).withColumn("weight", weight[F.col("event_type")])
+    return events.where(F.col("event_type").isin(*WEIGHTS)).withColumn("weight", weight_of_event().cast("double"))
 
 
 def decay(ds: str, half_life_days: float) -> Column:

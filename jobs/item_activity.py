@@ -1,6 +1,6 @@
 """What users did with each item lately, in `features/item_activity`: counts, rates, interest, trend, recency.
 
-A row an item and night, from `partials/item_days` of the last 35 days: an item that nobody touched in the longest
+One row per item and night, from `partials/item_days` of the last 35 days: an item that nobody touched in the longest
 window of 28 still gets rows that say so for a week, then none. A second run of a night replaces it with the same rows.
 """
 

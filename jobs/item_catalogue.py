@@ -1,7 +1,7 @@
 """What each item is, in `features/item_catalogue`: a row for each item whose state a night delivered.
 
-The first run also takes the states of all earlier nights, however long ago. A second run of a night replaces it with
-the same rows.
+A run also takes the states of earlier nights that the view lacks, however long ago: those of before the first run, and
+those that came late. A second run of a night replaces it with the same rows.
 """
 
 from __future__ import annotations
@@ -36,4 +36,5 @@ def _words(text: str) -> Column:
 def run(config: FeatureConfig, io: StepIO) -> Summary:
     """Takes tonight's states, and the earlier ones that the view lacks."""
     nights = nights_with_states(io, ITEM_CATALOGUE, ITEMS)
-    return write_nights(io, ITEM_CATALOGUE, item_catalogue(io.frame(ITEMS, since=nights[0]), nights), nights)
+    rows = item_catalogue(io.frame(ITEMS, since=nights[0]), nights)
+    return write_nights(io, ITEM_CATALOGUE, rows, nights, built_from=ITEMS)

@@ -15,8 +15,8 @@ Each row names the space of its vector: the encoder or TF-IDF, and the dimension
 compared, so where the night before left those of another, all items known by then get a row again. An encoder that
 changes must change its name.
 
-The first run also takes the states of all earlier nights, however long ago. A second run of a night replaces it with
-the same rows.
+A run also takes the states of earlier nights that the view lacks, however long ago: those of before the first run, and
+those that came late. A second run of a night replaces it with the same rows.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from daybreak.features.as_of import EVENT_TS
 from daybreak.features.described import ITEM_TEXT
 from daybreak.features.text_basis import TEXT_BASIS
 from daybreak.step_io import StepIO
-from daybreak.steps import Summary
-from jobs.feature_nights import FeatureConfig, write_nights
+from daybreak.steps import StepConfig, Summary
+from jobs.feature_nights import write_nights
 from jobs.states import newest_of_night, nights_with_states
 from jobs.text_fitting import basis_from, fit, rotated_onto, rows_of
 from jobs.text_vectors import SPACE, TEXT, VECTOR, Basis, Encode, PluggedIn, with_vectors, word_counts
@@ -51,7 +51,7 @@ Maker = Basis | PluggedIn
 Stretch = tuple[Maker | None, list[str]]
 
 
-class ItemTextConfig(FeatureConfig):
+class ItemTextConfig(StepConfig):
     """How texts become vectors, and when the basis has aged."""
 
     dimensions: int = Field(32, ge=1)
@@ -77,7 +77,8 @@ def run(config: ItemTextConfig, io: StepIO) -> Summary:
     fitted = [maker.night for maker, serves in plan if isinstance(maker, Basis) and maker.night in serves]
     whole = {*fitted, *_first_of_their_space(config.space, io, nights)}
     rows = reduce(DataFrame.unionByName, (_vectors(items, maker, serves, whole) for maker, serves in plan))
-    written = write_nights(io, ITEM_TEXT, rows.withColumn(SPACE, F.lit(config.space)), nights)
+    rows = rows.withColumn(SPACE, F.lit(config.space))
+    written = write_nights(io, ITEM_TEXT, rows, nights, built_from=ITEMS)
     return {**written, "bases_fitted_on": fitted}
 
 
@@ -86,7 +87,7 @@ def _plan(config: ItemTextConfig, io: StepIO, items: DataFrame, nights: list[str
     if not config.encoder:
         return Bases(config, io, items).serving(nights)
     encoder = PluggedIn(config.encoder, config.dimensions)
-    encoder.encode(["one text", "another, longer text"])
+    encoder.encode(["one text", "another, longer text"])  # fails here rather than in Spark's workers
     return [(encoder, nights)]
 
 

@@ -12,8 +12,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS
+from daybreak.features.on_request import REQUEST_TS
 from daybreak.features.partials import DAY
-from daybreak.features.training import LABELS, SAMPLED, SPINE_TS
+from daybreak.features.training import LABELS, SAMPLED
 
 TICKETS_AN_ITEM = 1_000
 BUCKET = 4 * TICKETS_AN_ITEM
@@ -60,8 +61,11 @@ def _may_be_shown() -> Column:
     )
 
 
-def sampled(wanted: DataFrame, offers: DataFrame, draws: int, popular_share: float, seed: int) -> DataFrame:
-    """So many draws beside each wanted row, as rows of kind `sampled` with their chance."""
+def sampled(
+    wanted: DataFrame, own: DataFrame, offers: DataFrame, draws: int, popular_share: float, seed: int
+) -> DataFrame:
+    """So many draws beside each wanted row, as rows of kind `sampled` with their chance; none of a user, item and day
+    that is among `own`."""
     tickets = _tickets(offers, popular_share).localCheckpoint()
     draw = F.explode(F.sequence(F.lit(1), F.lit(draws)))
     totals = tickets.groupBy(DS).agg(F.max("end").alias("tickets"))
@@ -76,12 +80,11 @@ def sampled(wanted: DataFrame, offers: DataFrame, draws: int, popular_share: flo
     hits = tried.join(_by_bucket(tickets), on=[DS, "bucket"], how="inner").where(
         (F.col("ticket") >= F.col("start")) & (F.col("ticket") < F.col("end"))
     )
-    own = wanted.select("user_id", "item_id", DS).distinct()
     return hits.join(own, on=["user_id", "item_id", DS], how="left_anti").select(
         F.concat_ws("~", "row_id", F.col("draw").cast("string")).alias("row_id"),
         "user_id",
         "item_id",
-        SPINE_TS,
+        REQUEST_TS,
         F.lit(SAMPLED).alias("kind"),
         F.lit(None).cast("string").alias("surface"),
         F.lit(None).cast("int").alias("position"),

@@ -33,10 +33,11 @@ from daybreak.features.partials import (
     TASTE_DAYS,
     USER_DAYS,
 )
+from daybreak.interest import WEIGHTS
 from daybreak.spark import let_go
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from jobs.interest import WEIGHTS
+from jobs.interest import weight_of_event
 
 
 class PartialsConfig(StepConfig):
@@ -81,7 +82,7 @@ def counted(events: DataFrame) -> DataFrame:
     kind = F.col("event_type")
     return events.groupBy("user_id", "item_id", DAY, DS).agg(
         *(F.count_if(kind == event_type).alias(name) for event_type, name in COUNTS.items()),
-        F.sum(_interest()).alias("interest"),
+        F.sum(weight_of_event()).alias("interest"),
         _sum_of("price", 1_000_000, kind == "purchase").alias("spend_micros"),
         _sum_of("rating", 1_000_000, kind == "rating").alias("rating_micros"),
         _sum_of("dwell_s", 1_000, kind == "view").alias("dwell_ms"),
@@ -147,11 +148,6 @@ def last_items(pairs: DataFrame) -> DataFrame:
         .where(F.col("place") <= LAST_ITEMS_KEPT)
         .select("user_id", "item_id", DAY, F.col("last_interest_ts").alias("last_ts"), DS)
     )
-
-
-def _interest() -> Column:
-    weights = F.create_map(*(F.lit(part) for kind, weight in WEIGHTS.items() for part in (kind, int(weight))))
-    return F.coalesce(weights[F.col("event_type")], F.lit(0)).cast("long")
 
 
 def _sum_of(column: str, scale: int, where: Column) -> Column:

@@ -1,8 +1,8 @@
 """Items by how much they are wanted.
 
-Writes `candidates/popularity`, a row an item: the sum over `window_days` of what each event says of interest,
-halved every `half_life_days`, plus nothing where nothing happened. Read by the lists as source and as the fallback
-for everyone. A second run of a day replaces it with the same rows.
+Writes `candidates/popularity`, one row per item: the sum over `window_days` of what each event says of interest, halved
+every `half_life_days`. Read by the lists as source and as the fallback for everyone. A second run of a day replaces it
+with the same rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The spine of training rows: what was shown or wanted unprompted, and what came of it.
 
-An outcome (a view, rating, cart or purchase) belongs to the last time the item was shown to the user before it, if that
-was at most `outcome_hours` before. An outcome that belongs to none was wanted unprompted: the first of a user, item and
-day makes a row.
+An outcome, which is any event that tells of interest, belongs to the last time the item was shown to the user before
+it, if that was at most `outcome_hours` before. An outcome that belongs to none was wanted unprompted: the first of a
+user, item and day makes a row.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from daybreak.contracts import DS, LANDED_DS
-from daybreak.features.training import LABELS, SHOWN, SPINE_TS, UNPROMPTED
+from daybreak.features.on_request import REQUEST_TS
+from daybreak.features.training import CARTED, CLICKED, LABELS, PURCHASED, SHOWN, UNPROMPTED
+from daybreak.interest import WEIGHTS
 
-OUTCOMES = ("view", "rating", "cart", "purchase")
-MEANS = {"clicked": OUTCOMES, "carted": ("cart",), "purchased": ("purchase",)}
+OUTCOMES = tuple(WEIGHTS)
+MEANS = {CLICKED: OUTCOMES, CARTED: ("cart",), PURCHASED: ("purchase",)}
 """Which outcomes make each label true."""
 
 DAY_TOLD = "day_told"
@@ -25,6 +27,15 @@ def spine(events: DataFrame, days: list[str], outcome_hours: int, maturity_days:
     """The rows of these days, told from all events that could matter to one of them."""
     told = _credited(_by_day_told(events, days, outcome_hours, maturity_days), outcome_hours)
     return _rows(told)
+
+
+def wanted_on(events: DataFrame, days: list[str], maturity_days: int) -> DataFrame:
+    """Each user, item and day with an outcome, to whichever day's row that belongs, as known when labels were
+    mature."""
+    mature = F.date_add(F.col(DS).cast("date"), maturity_days).cast("string")
+    return (
+        events.where(F.col(DS).isin(days) & _is_outcome() & (F.col(LANDED_DS) <= mature)).select(*PAIR, DS).distinct()
+    )
 
 
 def _by_day_told(events: DataFrame, days: list[str], outcome_hours: int, maturity_days: int) -> DataFrame:
@@ -86,7 +97,7 @@ def _rows(told: DataFrame) -> DataFrame:
         .select(
             F.col("first.event_id").alias("row_id"),
             *PAIR,
-            F.col("first.event_ts").alias(SPINE_TS),
+            F.col("first.event_ts").alias(REQUEST_TS),
             F.when(credited, F.lit(SHOWN)).otherwise(F.lit(UNPROMPTED)).alias("kind"),
             "first.surface",
             "first.position",

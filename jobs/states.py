@@ -13,10 +13,11 @@ from daybreak.step_io import StepIO
 
 
 def nights_with_states(io: StepIO, view: FeatureView, states: Dataset) -> list[str]:
-    """This night, which must have been landed, after all earlier ones whose states the view lacks, however long ago."""
+    """This night, which must have been landed, after all earlier ones, however long ago, whose states the view lacks:
+    it was never made of them, or they were landed again since."""
     io.require(DELIVERIES)
-    days = [day for day in io.days(states) if day < io.ds]
-    return [*sorted(set(days) - io.written(view.dataset, days)), io.ds]
+    earlier = sorted({*io.days(DELIVERIES), *io.days(states)} - {io.ds})
+    return [*io.unbuilt(view.dataset, states, earlier), io.ds]
 
 
 def newest_of_night(states: DataFrame, key: str, nights: list[str]) -> DataFrame:

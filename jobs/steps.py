@@ -41,16 +41,23 @@ from daybreak.features.training import RANKER_ROWS
 from daybreak.steps import StepSpec
 
 
-def _feature_job(view: FeatureView, reads: tuple[Dataset, ...]) -> StepSpec:
+def _feature_job(
+    view: FeatureView, *reads: Dataset, config: str = "FeatureConfig", also_writes: tuple[Dataset, ...] = ()
+) -> StepSpec:
     """The job that makes a view. Which nights were landed, `raw/deliveries` tells."""
     return StepSpec(
         view.made_by,
         target=f"{view.made_by}:run",
-        config=f"{view.made_by}:FeatureConfig",
+        config=f"{view.made_by}:{config}",
         reads=(*reads, DELIVERIES),
-        writes=(view.dataset,),
+        writes=(view.dataset, *also_writes),
         runtime="spark",
     )
+
+
+def _counting_job(view: FeatureView, *partials: Dataset) -> StepSpec:
+    """The same for one that counts. Whether the partials hold all events, `raw/events` tells."""
+    return _feature_job(view, *partials, EVENTS)
 
 
 STEPS = (
@@ -70,14 +77,16 @@ STEPS = (
         writes=PARTIALS,
         runtime="spark",
     ),
-    _feature_job(USER_PROFILE, (USERS,)),
-    _feature_job(ITEM_CATALOGUE, (ITEMS,)),
-    _feature_job(USER_ACTIVITY, (USER_DAYS,)),
-    _feature_job(ITEM_ACTIVITY, (ITEM_DAYS,)),
-    _feature_job(USER_SESSIONS, (USER_DAYS, SESSION_DAYS, LAST_ITEMS)),
-    _feature_job(USER_CATEGORY, (TASTE_DAYS,)),
-    _feature_job(USER_BRAND, (TASTE_DAYS,)),
-    _feature_job(USER_ITEM, (PAIR_DAYS,)),
+    _feature_job(USER_PROFILE, USERS),
+    _feature_job(ITEM_CATALOGUE, ITEMS),
+    _feature_job(ITEM_TEXT, ITEMS, config="ItemTextConfig", also_writes=(TEXT_BASIS,)),
+    _feature_job(USER_GRAPH, EDGES, config="UserGraphConfig"),
+    _counting_job(USER_ACTIVITY, USER_DAYS),
+    _counting_job(ITEM_ACTIVITY, ITEM_DAYS),
+    _counting_job(USER_SESSIONS, USER_DAYS, SESSION_DAYS, LAST_ITEMS),
+    _counting_job(USER_CATEGORY, TASTE_DAYS),
+    _counting_job(USER_BRAND, TASTE_DAYS),
+    _counting_job(USER_ITEM, PAIR_DAYS),
     StepSpec(
         "jobs.popularity",
         target="jobs.popularity:run",
@@ -100,22 +109,6 @@ STEPS = (
         config="jobs.cooccurrence:CooccurrenceConfig",
         reads=(EVENTS,),
         writes=(COOCCURRENCE,),
-        runtime="spark",
-    ),
-    StepSpec(
-        "jobs.user_graph",
-        target="jobs.user_graph:run",
-        config="jobs.user_graph:UserGraphConfig",
-        reads=(EDGES, DELIVERIES),
-        writes=(USER_GRAPH.dataset,),
-        runtime="spark",
-    ),
-    StepSpec(
-        "jobs.item_text",
-        target="jobs.item_text:run",
-        config="jobs.item_text:ItemTextConfig",
-        reads=(ITEMS,),
-        writes=(TEXT_BASIS, ITEM_TEXT.dataset),
         runtime="spark",
     ),
     StepSpec(

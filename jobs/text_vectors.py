@@ -57,7 +57,7 @@ class Basis:
         return self.directions.shape[1]
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """A row a text; zeros where no word is known."""
+        """One row per text; zeros where no word is known."""
         words, places, weights = weighted_words([words_of(text) for text in texts], self.places, self.idf)
         vectors = np.zeros((len(texts), self.dimensions))
         if places.size:
@@ -83,7 +83,7 @@ def unit_length(vectors: Floats) -> Vectors:
 
 @dataclass(frozen=True)
 class PluggedIn:
-    """A sentence model of someone's own: `target` names a function from texts to an array of a row a text."""
+    """A sentence model of someone's own: `target` names a function from texts to an array of one row per text."""
 
     target: str
     dimensions: int

@@ -17,13 +17,13 @@ from daybreak.clock import days_before
 from daybreak.datasets import DELIVERIES, EVENTS, ITEMS
 from daybreak.features.partials import ITEM_DAYS
 from daybreak.features.services import RANKER
-from daybreak.features.training import LABELS, RANKER_ROWS
+from daybreak.features.training import CLICKED, RANKER_ROWS
 from daybreak.spark import let_go
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from jobs.feature_join import features_joined
 from jobs.negatives import POPULARITY_DAYS, offered, sampled
-from jobs.spine import spine
+from jobs.spine import spine, wanted_on
 from jobs.training_days import training_days
 
 
@@ -66,7 +66,8 @@ def _spine(config: TrainingSetConfig, io: StepIO, days: list[str]) -> DataFrame:
     observed = observed.withColumn("sampling_probability", F.lit(None).cast("double")).localCheckpoint()
     if not config.draws:
         return observed
-    wanted = observed.where(F.col(LABELS[0]))
+    wanted = observed.where(F.col(CLICKED))
     popular = io.frame(ITEM_DAYS, since=days_before(days[0], POPULARITY_DAYS), until=days_before(days[-1], 1))
     offers = offered(io.frame(ITEMS, until=days_before(days[-1], 1)), popular, days)
-    return observed.unionByName(sampled(wanted, offers, config.draws, config.popular_share, io.settings.seed))
+    own = wanted_on(events, days, config.maturity_days)
+    return observed.unionByName(sampled(wanted, own, offers, config.draws, config.popular_share, io.settings.seed))

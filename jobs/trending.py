@@ -1,7 +1,7 @@
 """Items by how much faster they are wanted now than before.
 
-Writes `candidates/trending`, a row an item with recent interest: its interest a day over the last `recent_days`,
-over its interest a day in the `usual_days` before, both smoothed by `prior` so that an item with three events does
+Writes `candidates/trending`, one row per item with recent interest: its interest per day over the last `recent_days`,
+over its interest per day in the `usual_days` before, both smoothed by `prior` so that an item with three events does
 not lead the list. A second run of a day replaces it with the same rows.
 """
 

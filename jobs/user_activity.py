@@ -1,7 +1,7 @@
 """What each user did lately, in `features/user_activity`: counts, rates, spending, engagement, recency.
 
-A row a user and night, from `partials/user_days` of the last 35 days: a user who did nothing in the longest window of
-28 still gets rows that say so for a week, then none. A second run of a night replaces it with the same rows.
+One row per user and night, from `partials/user_days` of the last 35 days: a user who did nothing in the longest window
+of 28 still gets rows that say so for a week, then none. A second run of a night replaces it with the same rows.
 """
 
 from __future__ import annotations

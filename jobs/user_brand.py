@@ -1,6 +1,6 @@
 """How much each user is drawn to each brand, in `features/user_brand`.
 
-A row a user, brand and night, for the brands of the last 35 days: interest halves every 7 days,
+One row per user, brand and night, for the brands of the last 35 days: interest halves every 7 days,
 and one that has left the window of 28 is told as 0 for a week. A second run of a night replaces it with the same rows.
 """
 

@@ -1,6 +1,6 @@
 """How much each user is drawn to each category, in `features/user_category`.
 
-A row a user, category and night, for the categories of the last 35 days: interest halves every 7 days,
+One row per user, category and night, for the categories of the last 35 days: interest halves every 7 days,
 and one that has left the window of 28 is told as 0 for a week. A second run of a night replaces it with the same rows.
 """
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -31,16 +32,17 @@ from daybreak.contracts import DS
 from daybreak.datasets import EDGES
 from daybreak.features.described import USER_GRAPH
 from daybreak.step_io import StepIO
-from daybreak.steps import Summary
-from jobs.feature_nights import FeatureConfig, nights_to_build, stamped_arrow
+from daybreak.steps import StepConfig, Summary
+from jobs.feature_nights import nights_to_build, stamped_arrow
 from jobs.graph_measures import Floats, Graph, Ints, clustering, pagerank
 
 TIE = ("src_user_id", "dst_user_id", "edge_type")
+NOBODY = pa.array([], pa.large_string())
 TIES_A_SLICE = 1 << 22
 DIGITS = 9
 
 
-class UserGraphConfig(FeatureConfig):
+class UserGraphConfig(StepConfig):
     """Whose neighbours are compared pair by pair."""
 
     most_neighbours: int = Field(1_000, ge=2)
@@ -144,7 +146,7 @@ def _rounded(values: Floats) -> pa.Array:
 def _collected(states: DataFrame, rows: int) -> Ties:
     """The states on this machine, fetched slice by slice: Spark bounds what one answer may hold."""
     parts = [_numbered(part) for part in _slices(states, 1 + rows // TIES_A_SLICE)]
-    users = pa.concat_arrays([part.users for part in parts]).unique().sort()
+    users = reduce(lambda known, part: pa.concat_arrays([known, part.users]).unique(), parts, NOBODY).sort()
     return Ties(users, *map(np.concatenate, zip(*(part.among(users) for part in parts), strict=True)))
 
 
@@ -162,7 +164,7 @@ def _slices(states: DataFrame, count: int) -> Iterator[pa.Table]:
 
 def _numbered(states: pa.Table) -> Ties:
     """The states with their users numbered."""
-    src, dst = (states[f"{end}_user_id"].combine_chunks() for end in ("src", "dst"))
+    src, dst = (states[f"{end}_user_id"].combine_chunks().cast(pa.large_string()) for end in ("src", "dst"))
     users = pa.concat_arrays([src, dst]).unique()
     ends = (pc.index_in(end, users).to_numpy() for end in (src, dst))
     return Ties(users, *ends, *(states[name].to_numpy() for name in ("follow", "active", "since", "until")))

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from daybreak.clock import days_before
 from daybreak.contracts import DS
 from daybreak.features.counted import COUNTED, LONGEST_WINDOW, USER_ITEM
-from daybreak.features.partials import PAIR_DAYS
+from daybreak.features.partials import COUNTS, PAIR_DAYS
 from daybreak.step_io import StepIO
 from daybreak.steps import Summary
 from jobs.feature_nights import FeatureConfig, nights_to_build, write_nights
@@ -30,7 +30,7 @@ def user_item(pair_days: DataFrame, nights: list[str]) -> DataFrame:
         counted_by_nights(recent, nights, LONGEST_WINDOW)
         .groupBy(*PAIR, DS)
         .agg(
-            *(sum_over(f"{kind}s", LONGEST_WINDOW).alias(f"{kind}s_28d") for kind in COUNTED),
+            *(sum_over(COUNTS[kind], LONGEST_WINDOW).alias(f"{COUNTS[kind]}_28d") for kind in COUNTED),
             F.max("last_ts").alias("last_contact_ts"),
         )
         .join(news, on=[*PAIR, DS], how="left_semi")
@@ -39,6 +39,6 @@ def user_item(pair_days: DataFrame, nights: list[str]) -> DataFrame:
 
 def run(config: FeatureConfig, io: StepIO) -> Summary:
     """Builds tonight, and the history that the view lacks."""
-    nights = nights_to_build(io, USER_ITEM, PAIR_DAYS)
+    nights = nights_to_build(io, USER_ITEM, PAIR_DAYS, news_of=PAIR_DAYS)
     pair_days = io.frame(PAIR_DAYS, since=days_before(nights[0], LONGEST_WINDOW - 1))
-    return write_nights(io, USER_ITEM, user_item(pair_days, nights), nights)
+    return write_nights(io, USER_ITEM, user_item(pair_days, nights), nights, built_from=PAIR_DAYS)

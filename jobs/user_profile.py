@@ -1,7 +1,7 @@
 """Who each user is, in `features/user_profile`: a row for each user whose state a night delivered.
 
-The first run also takes the states of all earlier nights, however long ago. A second run of a night replaces it with
-the same rows.
+A run also takes the states of earlier nights that the view lacks, however long ago: those of before the first run, and
+those that came late. A second run of a night replaces it with the same rows.
 """
 
 from __future__ import annotations
@@ -26,4 +26,5 @@ def user_profile(states: DataFrame, nights: list[str]) -> DataFrame:
 def run(config: FeatureConfig, io: StepIO) -> Summary:
     """Takes tonight's states, and the earlier ones that the view lacks."""
     nights = nights_with_states(io, USER_PROFILE, USERS)
-    return write_nights(io, USER_PROFILE, user_profile(io.frame(USERS, since=nights[0]), nights), nights)
+    rows = user_profile(io.frame(USERS, since=nights[0]), nights)
+    return write_nights(io, USER_PROFILE, rows, nights, built_from=USERS)

@@ -1,7 +1,7 @@
 """How each user visits, in `features/user_sessions`: how often, how long, how deep, and with what last.
 
-A row a user and night, for the users of the last 35 days, from the partials of visits. A visit over midnight, or one
-that was delivered in parts, is put together again. A second run of a night replaces it with the same rows.
+One row per user and night, for the users of the last 35 days, from the partials of visits. A visit over midnight, or
+one that was delivered in parts, is put together again. A second run of a night replaces it with the same rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Merging ranked candidates of many sources into one list a query. Arrays in, arrays out."""
+"""Merging ranked candidates of many sources into one list per query. Arrays in, arrays out."""
 
 from __future__ import annotations
 

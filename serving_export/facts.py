@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from daybreak.clock import end_of
 from daybreak.contracts import DS
 from daybreak.datasets import EVENTS, ITEMS, USERS
+from daybreak.interest import WEIGHTS
 from daybreak.item_states import may_be_shown
 from daybreak.step_io import StepIO
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-INTEREST = {"view": 1.0, "cart": 3.0, "rating": 3.0, "purchase": 5.0}
 OWNING = ("purchase", "rating")
 HISTORY_HALF_LIFE_DAYS = 14.0
 
@@ -92,7 +92,7 @@ class Facts:
 def gather(io: StepIO) -> Facts:
     """Facts as known on the night of this step."""
     events = io.read(EVENTS, columns=["user_id", "item_id", "event_type", DS])
-    events = events.filter(pc.is_in(events["event_type"], value_set=pa.array(INTEREST)))
+    events = events.filter(pc.is_in(events["event_type"], value_set=pa.array(WEIGHTS)))
     user_states, item_states = io.state(USERS), io.state(ITEMS)
     users = Names(pa.chunked_array([*events["user_id"].chunks, *user_states["user_id"].chunks], pa.string()))
     items = Names(pa.chunked_array([*events["item_id"].chunks, *item_states["item_id"].chunks], pa.string()))
@@ -122,8 +122,10 @@ def _active_items(items: Names, states: pa.Table, ds: str) -> Ints:
 
 
 def _interest(events: pa.Table, users: Names, items: Names, ds: str) -> Interest:
-    kinds = pa.array(INTEREST)
-    weights = np.array(list(INTEREST.values()))[pc.index_in(events["event_type"], value_set=kinds).to_numpy()]
+    kinds = pa.array(WEIGHTS)
+    weights = np.array(list(WEIGHTS.values()), dtype=np.float64)[
+        pc.index_in(events["event_type"], value_set=kinds).to_numpy()
+    ]
     days = events[DS].combine_chunks().dictionary_encode()
     ages_of_days = np.array([(end_of(ds) - end_of(day)).days for day in days.dictionary.to_pylist()], dtype=np.float64)
     ages = ages_of_days[days.indices.to_numpy()]

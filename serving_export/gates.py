@@ -1,6 +1,6 @@
 """Judges the lists as lists, before anybody sees them.
 
-Writes `serving/gates`, a row a surface and gate, and fails where one does not hold: what is live stays live. What
+Writes `serving/gates`, one row per surface and gate, and fails where one does not hold: what is live stays live. What
 users have and what may be shown is read again from the raw tables and not taken from the step that made the lists.
 A second run of a day replaces the verdict.
 """

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from daybreak.lake import Lake
 from daybreak.settings import PREFIX, Settings, load_settings
@@ -35,20 +37,27 @@ ON_ONE_WORKER = {
 """Folders and files whose tests begin from the same nights; of all others, a file stays together."""
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByPlace(LoadFileScheduling):
+    """Hands a worker one file after another, or several at once that begin from the same nights."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def group_of(nodeid: str) -> str:
+    """What goes to one worker with this test."""
+    path, _, _ = nodeid.partition("::")
+    return next((group for place, group in ON_ONE_WORKER.items() if path.startswith(place)), path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return ByPlace(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest first, so that no worker is left with them at the end, and names the groups before they are
-    asked for."""
-
-    def group(item: pytest.Item) -> str:
-        path = item.path.relative_to(REPOSITORY).as_posix()
-        return next((name for place, name in ON_ONE_WORKER.items() if path.startswith(place)), path)
-
-    items.sort(
-        key=lambda item: LONGEST_FIRST.index(group(item)) if group(item) in LONGEST_FIRST else len(LONGEST_FIRST)
-    )
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    """Puts the longest first, so that no worker is left with them at the end."""
+    rank = {group: number for number, group in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(group_of(item.nodeid), len(rank)))
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Audits with Great Expectations what landing accepted.
 
-Reads the rows that the night landed (and those of nights that landed without an audit), checks each dataset against
-the suite made from its declaration, and writes `validation/audits`, a row an expectation. The night stops where one
-does not hold: a row got past the contract, so landing itself is wrong and nothing may be built on it. A second run
-of a day replaces the verdict.
+Reads the rows that the night landed (and those of earlier nights that no audit has passed), checks each dataset against
+the suite made from its declaration, and writes `validation/audits`, one row per expectation. The night stops where one
+does not hold: a row got past the contract, so landing itself is wrong and nothing may be built on it, on this night or
+a later one. A second run of a day replaces the verdict.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.clock import days_before
-from daybreak.contracts import Dataset
+from daybreak.contracts import DS, Dataset
 from daybreak.datasets import AUDITS, DELIVERED, DELIVERIES, LATE_DAYS
 from daybreak.errors import GateError
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from validation.suites import expectations
+from validation.suites import FRESHNESS, expectations
 
 
 class AuditConfig(StepConfig):
@@ -28,13 +28,14 @@ class AuditConfig(StepConfig):
 
 
 def run(config: AuditConfig, io: StepIO) -> Summary:
-    """Audits what this day delivered, and apart from it what earlier days delivered that no night audited."""
+    """Audits what this day delivered, and apart from it what earlier days delivered that no audit has passed."""
     io.require(DELIVERIES)
-    unaudited = [day for day in io.days(DELIVERIES) if day < io.ds and not io.was_landed(AUDITS, day)]
+    unaudited = _unaudited(io)
     results = []
     for days in filter(None, (unaudited, [io.ds])):
         found = [row for dataset in DELIVERED for row in _audit_landed(io, dataset, days)]
-        io.write(AUDITS, pa.Table.from_pylist(found, schema=pa.schema(_FIELDS)), days=days)
+        judged = days if all(row["passed"] for row in found) else days[-1:]
+        io.write(AUDITS, pa.Table.from_pylist(found, schema=pa.schema(_FIELDS)), days=judged)
         results += found
     failed = [
         f"{row['dataset']}: {row['detail']}" + (f" ({row['unexpected']} rows)" if row["unexpected"] else "")
@@ -48,6 +49,15 @@ def run(config: AuditConfig, io: StepIO) -> Summary:
             {"expectations": len(results), "failed": len(failed)},
         )
     return {"expectations": len(results), "failed": 0, "days": len(unaudited) + 1}
+
+
+def _unaudited(io: StepIO) -> list[str]:
+    """The earlier nights whose rows no audit has passed."""
+    landed = [day for day in io.days(DELIVERIES) if day < io.ds]
+    verdicts = io.read(AUDITS, until=days_before(io.ds, 1), columns=["expectation", "passed", DS])
+    refused = pc.and_(pc.invert(verdicts["passed"]), pc.not_equal(verdicts["expectation"], FRESHNESS))
+    failed = verdicts.filter(refused)[DS].to_pylist()
+    return sorted(set(landed) - (io.written(AUDITS, landed) - set(failed)))
 
 
 _FIELDS = [

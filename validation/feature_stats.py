@@ -1,14 +1,14 @@
 """Tells of each feature how its values are spread tonight, and writes the catalogue of features.
 
-Writes `validation/feature_stats`, a row a view and feature, and `<home>/reports/features.html`, the catalogue page with
-every view and feature, its meaning, owner, job, spread and the models that use it. Of a nightly view it looks at this
-night's rows, of a view of states at the newest of each entity up to this night. A view that is stale is told in the
-summary and on the page, and stops nothing: one whose newest row was older than its `fresh_within` when the night was
-due. A view that never had a row is empty.
+Writes `validation/feature_stats`, one row per view and feature, and `<home>/reports/features.html`, the catalogue page
+with every view and feature, its meaning, owner, job, spread and the models that use it. Of a nightly view it looks at
+this night's rows, of a view of states at the newest of each entity up to this night. A view that is stale is told in
+the summary and on the page, and stops nothing: it was made longer ago than its `fresh_within` allows. A view that was
+never made is empty.
 
 Counts and extremes are exact. Quantiles, different values, histograms and most frequent values are exact up to
 `sample_rows` rows of a view and beyond them from a sample that the same rows always give. Memory stays within
-`memory_mb`; what does not fit goes to the scratch folder meanwhile. A second run of a night replaces its rows with the
+`memory`; what does not fit goes to the scratch folder meanwhile. A second run of a night replaces its rows with the
 same rows; the page shows the night that was run last.
 """
 
@@ -20,14 +20,16 @@ from dataclasses import asdict
 import pyarrow as pa
 from pydantic import Field
 
+from daybreak.datasets import DELIVERIES
 from daybreak.features.declaration import FeatureView
+from daybreak.features.nights import newest_moment, newest_night
 from daybreak.features.statistics import FEATURE_STATS, FeatureStats
 from daybreak.features.views import VIEWS
 from daybreak.files import write_atomically
 from daybreak.lake.schemas import data_schema
 from daybreak.step_io import StepIO
-from daybreak.steps import StepConfig, Summary
-from validation.feature_values import Bounds, ViewFiles, rows_of
+from daybreak.steps import Memory, StepConfig, Summary
+from validation.feature_values import ViewFiles, ViewRows
 from validation.report.features import FEATURES_PAGE, render_features
 
 
@@ -35,26 +37,27 @@ class FeatureStatsConfig(StepConfig):
     """From how many rows of a view the spread is taken, and the memory it may take."""
 
     sample_rows: int = Field(1_000_000, ge=1)
-    memory_mb: int = Field(1_024, ge=64)
+    memory: Memory = "1GB"
 
 
 def run(config: FeatureStatsConfig, io: StepIO) -> Summary:
     """Measures every view, writes what it found, and the page."""
-    bounds = Bounds(config.sample_rows, config.memory_mb, io.settings.scratch / "feature_stats")
-    stats = [row for view in VIEWS.values() for row in view_stats(io, view, bounds)]
+    io.require(DELIVERIES)
+    stats = [row for view in VIEWS.values() for row in view_stats(io, view, config)]
     io.write(FEATURE_STATS, pa.Table.from_pylist([asdict(row) for row in stats], data_schema(FEATURE_STATS)))
     page = io.settings.reports / FEATURES_PAGE
     write_atomically(page, render_features(config.ds, io.settings.night_due, stats))
     return {"views": len(VIEWS), "features": len(stats), "stale": _stale(config, io, stats), "page": str(page)}
 
 
-def view_stats(io: StepIO, view: FeatureView, bounds: Bounds) -> list[FeatureStats]:
-    """A row a feature of the view."""
+def view_stats(io: StepIO, view: FeatureView, config: FeatureStatsConfig) -> list[FeatureStats]:
+    """A row for each feature of the view."""
     files = _files_of(io, view)
-    with rows_of(view, files, bounds) as found:
+    with io.duckdb(config.memory) as engine:
+        found = ViewRows(view, files, engine)
         counted = found.counted()
-        looked_at = found.take_sample(counted["rows"], bounds.sample_rows)
-        newest_event_ts = found.newest_event_ts()
+        looked_at = found.take_sample(counted["rows"], config.sample_rows)
+        newest_event_ts = newest_moment(view, io, engine)
         measured = {feature: found.measured(feature) for feature in view.features}
     return [
         FeatureStats(
@@ -73,7 +76,7 @@ def view_stats(io: StepIO, view: FeatureView, bounds: Bounds) -> list[FeatureSta
 
 
 def _files_of(io: StepIO, view: FeatureView) -> ViewFiles:
-    newest = max(io.days(view.dataset), default=None)
+    newest = newest_night(view, io)
     if newest is None:
         return ViewFiles(None, [], are_of_tonight=False)
     paths = io.paths(view.dataset, since=newest if view.nightly else None)

@@ -7,11 +7,8 @@ bound, so the same rows give the same sample in whatever order they lie.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -24,7 +21,6 @@ from daybreak.features.declaration import Feature, FeatureView
 from daybreak.features.statistics import BINS, LISTS, MOST_FREQUENT, NUMBERS, WORDS
 
 Found = dict[str, Any]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HASHES = 1 << 64
 
 BINNED = f"""
@@ -32,15 +28,6 @@ BINNED = f"""
            ELSE 0 END::INTEGER AS bin, count(*)
     FROM numbers GROUP BY bin
 """
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How much of a view is looked at value by value, and in how much memory."""
-
-    sample_rows: int
-    memory_mb: int
-    scratch: Path
 
 
 @dataclass(frozen=True)
@@ -74,11 +61,6 @@ class ViewRows:
         """Rows and entities."""
         rows, entities = self._one(f"SELECT count(*), count(DISTINCT row({self._keys})) FROM population")
         return {"rows": rows, "entities": entities}
-
-    def newest_event_ts(self) -> datetime | None:
-        """The latest moment that a row describes."""
-        (micros,) = self._one(f"SELECT epoch_us(max({EVENT_TS})) FROM stored")
-        return None if micros is None else EPOCH + timedelta(microseconds=micros)
 
     def take_sample(self, rows: int, sample_rows: int) -> Found:
         """Chooses what is looked at value by value: about `sample_rows` where there are more."""
@@ -131,16 +113,8 @@ class ViewRows:
         return {"top_values": [word for word, _ in top], "top_shares": [times / values for _, times in top]}
 
     def _one(self, query: str) -> tuple[Any, ...]:
-        row = self._engine.execute(query).fetchone()
-        assert row is not None
-        return row
-
-
-@contextmanager
-def rows_of(view: FeatureView, files: ViewFiles, bounds: Bounds) -> Iterator[ViewRows]:
-    """The rows of a view in these files. What does not fit into memory is put on disk while it is needed."""
-    with duckdb_files.opened(bounds.scratch, f"{bounds.memory_mb}MB") as engine:
-        yield ViewRows(view, files, engine)
+        [row] = self._engine.execute(query).fetchall()
+        return tuple(row)
 
 
 def _as_number(feature: Feature) -> str:

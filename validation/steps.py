@@ -30,7 +30,7 @@ STEPS = (
         "validation.feature_stats",
         target="validation.feature_stats:run",
         config="validation.feature_stats:FeatureStatsConfig",
-        reads=tuple(view.dataset for view in VIEWS.values()),
+        reads=(DELIVERIES, *(view.dataset for view in VIEWS.values())),
         writes=(FEATURE_STATS,),
     ),
     StepSpec(

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
 
 
+FRESHNESS = "expect_column_max_to_be_between"
+"""Holds where the night brought events of its own day; it says nothing against the rows that it did bring."""
+
+
 def expectations(dataset: Dataset, first_ds: str, last_ds: str) -> list[Expectation]:
     """What must hold for the rows that the days from `first_ds` to `last_ds` delivered."""
     import great_expectations.expectations as gxe
@@ -29,11 +33,11 @@ def expectations(dataset: Dataset, first_ds: str, last_ds: str) -> list[Expectat
         if not column.nullable:
             wanted.append(gxe.ExpectColumnValuesToNotBeNull(column=column.name))
         wanted += [_of_rule(rule, column.name, first_ds, last_ds) for rule in column.rules]
-    identity = list(dataset.identity)
-    if len(identity) == 1:
-        wanted.append(gxe.ExpectColumnValuesToBeUnique(column=identity[0]))
+    once = list(dataset.lands_once)
+    if len(once) == 1:
+        wanted.append(gxe.ExpectColumnValuesToBeUnique(column=once[0]))
     else:
-        wanted.append(gxe.ExpectCompoundColumnsToBeUnique(column_list=identity))
+        wanted.append(gxe.ExpectCompoundColumnsToBeUnique(column_list=once))
     if dataset.delivery and dataset.delivery.by_event_day:
         newest = dataset.delivery.time_column
         wanted.append(

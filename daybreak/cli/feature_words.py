@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from daybreak.cli.console import as_text, console
-from daybreak.cli.feature_facts import FeatureFacts, RequestFacts, ViewFacts, request_facts
-from daybreak.features.catalogue import share_in_words, spread_in_words, ttl_in_words, window_in_words
+from daybreak.features.catalogue import FeatureFacts, RequestFacts, ViewFacts, request_facts
 from daybreak.features.statistics import FeatureStats, in_hours
+from daybreak.features.words import share_in_words, spread_in_words, ttl_in_words, window_in_words
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 TOP_SHOWN = 3
@@ -63,7 +63,7 @@ def _fresh_row(facts: ViewFacts) -> dict[str, Any]:
 def _request_row(facts: RequestFacts) -> dict[str, Any]:
     return {
         "feature": facts.feature.name,
-        "computed from": ", ".join(facts.feature.inputs),
+        "computed from": ", ".join(given.name for given in facts.feature.inputs),
         "used by": ", ".join(facts.used_by) or "–",
     }
 
@@ -96,7 +96,7 @@ def show_view(night: str | None, facts: ViewFacts) -> None:
     for computed in request_facts(view):
         line = _titled(computed.feature.name, computed.feature.type, "on request", computed.feature.doc)
         console.print(f"\n{line}", soft_wrap=True)
-        told = f"  from {', '.join(computed.feature.inputs)}; {_used_by(computed.used_by)}"
+        told = f"  from {', '.join(given.name for given in computed.feature.inputs)}; {_used_by(computed.used_by)}"
         console.print(told, soft_wrap=True)
 
 

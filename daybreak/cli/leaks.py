@@ -13,8 +13,8 @@ from daybreak.errors import GateError
 from daybreak.settings import load_settings
 
 if TYPE_CHECKING:
+    from daybreak.leaks.feature_scores import FeatureScore
     from daybreak.leaks.proof import Proof
-    from daybreak.leaks.telling import Told
 
 SHOWN_AT_ONCE = 10
 
@@ -33,12 +33,13 @@ def command(
 
     settings = load_settings()
     proof = prove(settings, day)
-    told = suspects(settings, proof.day)
-    refused = [each for each in told if each.auc is not None and each.auc >= suspicious]
+    scores = suspects(settings, proof.day)
+    refused = [each for each in scores if each.auc is not None and each.auc >= suspicious]
     if as_json:
-        print_json({"holds": proof.holds, **asdict(proof), "told": [asdict(each) for each in told]})
+        found = {"scores": [asdict(each) for each in scores], "suspicious": [each.feature for each in refused]}
+        print_json({"holds": proof.holds, **asdict(proof), **found})
     else:
-        _show(proof, told)
+        _show(proof, scores)
     if proof.moved:
         raise GateError(f"the training rows of {proof.day} see their future: {_what_moved(proof)}")
     if proof.unreached_views:
@@ -70,7 +71,7 @@ def _what_moved(proof: Proof) -> str:
     return "; ".join(parts)
 
 
-def _show(proof: Proof, told: list[Told]) -> None:
+def _show(proof: Proof, scores: list[FeatureScore]) -> None:
     planted = proof.planted
     console.print(
         f"Planted after the fact of {proof.day}: {planted.late_events:,} late events,"
@@ -81,5 +82,5 @@ def _show(proof: Proof, told: list[Told]) -> None:
     if not proof.moved:
         console.print(f"[green]None of the {proof.rows:,} training rows of {proof.day} changed.[/]")
     console.print(f"\nWhat each feature alone tells of clicks (0.5 nothing, 1 everything), the first {SHOWN_AT_ONCE}:")
-    for each in told[:SHOWN_AT_ONCE]:
-        console.print(f"  {'-' if each.auc is None else f'{each.auc:.3f}'}  {as_text(each.feature)}")
+    for each in scores[:SHOWN_AT_ONCE]:
+        console.print(f"  {'  –  ' if each.auc is None else f'{each.auc:.3f}'}  {as_text(each.feature)}")

@@ -41,7 +41,8 @@ def command(
 
 
 class NightView:
-    """Shows nights as they go: a table a night on a terminal, a line a change elsewhere, only JSON for a program."""
+    """Shows nights as they go: one table per night on a terminal, one line per change elsewhere, only JSON for a
+    program."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet

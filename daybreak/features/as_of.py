@@ -35,11 +35,11 @@ Kinds = Mapping[str, str]
 class AsOf:
     """One side of a point-in-time join: rows with `keys`, `event_ts`, `available_ts` and `columns`.
 
-    Each of `columns` comes out as `<name>__<column>`. `spine_keys` names the spine's columns that hold the keys, where
+    Each of `columns` comes out as `<name>__<column>`. `found_by` names the spine's columns that hold the keys, where
     they are called otherwise there.
 
     `in_order` promises that of two rows of a key the one that became available later describes a later moment, and
-    that no two of a key became available at once. Nightly tables keep it by their partitions: one row a key and
+    that no two of a key became available at once. Nightly tables keep it by their partitions: one row per key and
     night, both times set by the night. An engine may then leave out its search for rows that came too late to count,
     which can cost more than the join itself. Nobody checks the promise; unless it is certain, do not give it.
     """
@@ -48,7 +48,7 @@ class AsOf:
     keys: tuple[str, ...]
     columns: tuple[str, ...]
     ttl: timedelta | None = None
-    spine_keys: tuple[str, ...] = ()
+    found_by: tuple[str, ...] = ()
     in_order: bool = False
 
     def __post_init__(self) -> None:
@@ -56,18 +56,17 @@ class AsOf:
             raise ValueError(f"{self.name}: a side of a point-in-time join needs at least one key")
         if not self.columns:
             raise ValueError(f"{self.name}: a side of a point-in-time join needs at least one column to add")
-        if self.spine_keys and len(self.spine_keys) != len(self.keys):
-            raise ValueError(f"{self.name}: {len(self.keys)} keys need as many spine keys, got {len(self.spine_keys)}")
+        if not self.found_by:
+            object.__setattr__(self, "found_by", self.keys)
+        if len(self.found_by) != len(self.keys):
+            raise ValueError(
+                f"{self.name}: {len(self.keys)} keys are found by as many columns, not {len(self.found_by)}"
+            )
         if self.ttl is not None and self.ttl <= timedelta(0):
             raise ValueError(
                 f"{self.name}: a time to live of {self.ttl} would let no row count; give a longer one, or None for"
                 " rows that never grow too old"
             )
-
-    @property
-    def found_by(self) -> tuple[str, ...]:
-        """The spine's columns that hold the keys."""
-        return self.spine_keys or self.keys
 
     @property
     def ttl_us(self) -> int | None:
@@ -76,11 +75,16 @@ class AsOf:
 
     def output(self, column: str) -> str:
         """The name under which a column comes out."""
-        return f"{self.name}__{column}"
+        return output_name(self.name, column)
 
     @property
     def outputs(self) -> tuple[str, ...]:
         return tuple(self.output(column) for column in self.columns)
+
+
+def output_name(side: str, column: str) -> str:
+    """The name under which a column of a side comes out of a join."""
+    return f"{side}__{column}"
 
 
 def check(spine: Kinds, spine_ts: str, sides: Sequence[tuple[AsOf, Kinds]]) -> None:

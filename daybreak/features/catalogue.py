@@ -1,20 +1,90 @@
-"""The catalogue of features as people read it: which models use what, and values in words."""
+"""The catalogue of features: each declaration beside what a night told of it and the models that are given it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from daybreak.contracts import ColumnType
 from daybreak.features.declaration import Feature, FeatureView, RequestFeature
+from daybreak.features.on_request import ON_REQUEST
 from daybreak.features.services import SERVICES
-from daybreak.features.statistics import FeatureStats
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LONG_NUMBER = 1e12
-FEWEST_THOUSANDS = 1_000
+from daybreak.features.statistics import FeatureStats, Freshness
 
 
-def services_using(view: FeatureView, feature: str | None = None) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class FeatureFacts:
+    """A feature, the models that are given it, and how its values are spread, where a night told it."""
+
+    feature: Feature
+    used_by: tuple[str, ...]
+    stats: FeatureStats | None
+
+
+@dataclass(frozen=True)
+class ViewFacts:
+    """A view with its features, and how fresh it was."""
+
+    view: FeatureView
+    features: tuple[FeatureFacts, ...]
+    used_by: tuple[str, ...]
+    freshness: Freshness | None
+
+    @property
+    def stats(self) -> FeatureStats | None:
+        """Those of any feature, which also tell of the view as a whole."""
+        return next((facts.stats for facts in self.features if facts.stats), None)
+
+    @property
+    def null_share(self) -> float | None:
+        """The share of all values of the view that are null."""
+        told = [facts.stats for facts in self.features if facts.stats]
+        values = sum(stats.rows for stats in told)
+        return sum(stats.nulls for stats in told) / values if values else None
+
+    @property
+    def stale(self) -> str | None:
+        return self.freshness.why_stale(self.view) if self.freshness else None
+
+
+@dataclass(frozen=True)
+class RequestFacts:
+    """A feature of the moment of a request, and the models that are given it."""
+
+    feature: RequestFeature
+    used_by: tuple[str, ...]
+
+
+def catalogue(
+    views: Sequence[FeatureView], stats: Iterable[FeatureStats], night: str | None, night_due: str
+) -> list[ViewFacts]:
+    """What there is to know of these views, as the night told it; without a night, their declarations alone."""
+    told = {(row.view, row.feature): row for row in stats}
+    return [_view_facts(view, told, night, night_due) for view in views]
+
+
+def _view_facts(
+    view: FeatureView, told: dict[tuple[str, str], FeatureStats], night: str | None, night_due: str
+) -> ViewFacts:
+    features = tuple(
+        FeatureFacts(feature, _models_given(view, feature.name), told.get((view.name, feature.name)))
+        for feature in view.features
+    )
+    facts = ViewFacts(view, features, _models_given(view), None)
+    if facts.stats is None or night is None:
+        return facts
+    return ViewFacts(view, features, facts.used_by, facts.stats.freshness(night, night_due))
+
+
+def request_facts(view: FeatureView | None = None) -> list[RequestFacts]:
+    """The features of the moment of a request: all, or those that are computed from a view."""
+    return [
+        RequestFacts(feature, tuple(name for name, service in SERVICES.items() if feature in service.on_request))
+        for feature in ON_REQUEST
+        if view is None or any(given.view == view.name for given in feature.inputs)
+    ]
+
+
+def _models_given(view: FeatureView, feature: str | None = None) -> tuple[str, ...]:
     """The models that are given a feature of the view; without a feature, any of them."""
     return tuple(
         service.name
@@ -22,56 +92,3 @@ def services_using(view: FeatureView, feature: str | None = None) -> tuple[str, 
         for chosen in service.chosen
         if chosen.view is view and (feature is None or feature in chosen.names)
     )
-
-
-def services_computing(feature: RequestFeature) -> tuple[str, ...]:
-    """The models that are given a feature of the moment of the request."""
-    return tuple(service.name for service in SERVICES.values() if feature in service.on_request)
-
-
-def takes_from(feature: RequestFeature, view: FeatureView) -> bool:
-    """Whether a feature of the moment of the request is computed from one of the view."""
-    return any(name.partition("__")[0] == view.name for name in feature.inputs)
-
-
-def window_in_words(feature: Feature) -> str:
-    """How far back the feature looks; nothing where it does not say."""
-    days = feature.window_days
-    return "" if days is None else f"{days} day" if days == 1 else f"{days} days"
-
-
-def ttl_in_words(view: FeatureView) -> str:
-    """How long a row of the view counts."""
-    return "until the next row" if view.ttl is None else f"{view.ttl / timedelta(days=1):g} days"
-
-
-def value_in_words(value: float | None, kind: str) -> str:
-    """A number with three digits that tell something, or the day of a moment."""
-    if value is None:
-        return "–"
-    if kind == ColumnType.TIMESTAMP:
-        return (EPOCH + timedelta(seconds=value)).date().isoformat()
-    if abs(value) >= LONG_NUMBER:
-        return f"{value:.3g}"
-    return f"{value:,.0f}" if abs(value) >= FEWEST_THOUSANDS else f"{value:.3g}"
-
-
-def share_in_words(share: float | None) -> str:
-    """A share in percent; one that is not quite none or all does not read as none or all."""
-    if share is None:
-        return "–"
-    if 0 < share < 0.001:
-        return "< 0.1%"
-    if 0.999 < share < 1:
-        return "> 99.9%"
-    return f"{share:.1%}" if 0 < share < 1 else f"{share:.0%}"
-
-
-def spread_in_words(stats: FeatureStats) -> str:
-    """The values in one line: the middle of numbers with the 90% around it, the length of lists; the rest has none."""
-    if stats.median is not None:
-        middle, low, high = (value_in_words(value, stats.type) for value in (stats.median, stats.p05, stats.p95))
-        return f"{middle} [{low}..{high}]"
-    if stats.mean_length is not None:
-        return f"{value_in_words(stats.mean_length, ColumnType.FLOAT64)} long on average"
-    return ""

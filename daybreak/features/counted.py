@@ -8,6 +8,7 @@ from datetime import timedelta
 from daybreak.contracts import AT_LEAST_0, SHARE, ColumnType
 from daybreak.features.declaration import NIGHTLY, Feature, FeatureView
 from daybreak.features.entities import BRAND, CATEGORY, ITEM, USER
+from daybreak.features.partials import COUNTS
 
 STRINGS, INT64, FLOAT64, TIMESTAMP = ColumnType.STRINGS, ColumnType.INT64, ColumnType.FLOAT64, ColumnType.TIMESTAMP
 
@@ -17,22 +18,32 @@ LINGER_DAYS = 7
 """So many nights an entity that has left the longest window still gets a row, which says so. After them its last row
 is too old to count, and nothing is known of the entity."""
 REACH_DAYS = LONGEST_WINDOW + LINGER_DAYS
+HALF_LIFE_DAYS = 7
+"""What an event says fades to a half in so many days."""
 COUNTED = ("impression", "view", "cart", "purchase")
 
 
 def _counts() -> Iterator[Feature]:
     for kind in COUNTED:
         for days in WINDOWS:
-            yield Feature(f"{kind}s_{days}d", INT64, f"{kind} events", days, AT_LEAST_0)
+            yield Feature(f"{COUNTS[kind]}_{days}d", INT64, f"{kind} events", days, AT_LEAST_0)
 
 
 def _rates() -> Iterator[Feature]:
     for days in WINDOWS[1:]:
         yield Feature(
-            f"click_rate_{days}d", FLOAT64, "views an impression, drawn to everybody's rate where few", days, AT_LEAST_0
+            f"click_rate_{days}d",
+            FLOAT64,
+            "views per impression; of few impressions, drawn towards the rate over all",
+            days,
+            AT_LEAST_0,
         )
     yield Feature(
-        "conversion_rate_28d", FLOAT64, "purchases a view, drawn to everybody's rate where few", 28, AT_LEAST_0
+        "conversion_rate_28d",
+        FLOAT64,
+        "purchases per view; of few views, drawn towards the rate over all",
+        28,
+        AT_LEAST_0,
     )
     yield Feature("ratings_28d", INT64, "ratings", 28, AT_LEAST_0)
     yield Feature("rating_mean_28d", FLOAT64, "mean of the ratings", 28)
@@ -43,7 +54,9 @@ def _rates() -> Iterator[Feature]:
 
 def _recency() -> Iterator[Feature]:
     yield Feature("last_event_ts", TIMESTAMP, "when the last event happened")
-    yield Feature("recency_score", FLOAT64, "1 just after an event, halved every 7 days since", None, SHARE)
+    yield Feature(
+        "recency_score", FLOAT64, f"1 just after an event, halved every {HALF_LIFE_DAYS} days since", None, SHARE
+    )
 
 
 USER_ACTIVITY = FeatureView(
@@ -55,7 +68,7 @@ USER_ACTIVITY = FeatureView(
         *_rates(),
         Feature("spend_7d", FLOAT64, "paid in purchases", 7, AT_LEAST_0),
         Feature("spend_28d", FLOAT64, "paid in purchases", 28, AT_LEAST_0),
-        Feature("engagement_7d", FLOAT64, "weight of interest an active day", 7, AT_LEAST_0),
+        Feature("engagement_7d", FLOAT64, "weight of interest per active day", 7, AT_LEAST_0),
         *_recency(),
         Feature("last_purchase_ts", TIMESTAMP, "when the last purchase happened", REACH_DAYS),
     ),
@@ -74,7 +87,7 @@ ITEM_ACTIVITY = FeatureView(
         *_rates(),
         Feature("interest_7d", INT64, "weight of interest", 7, AT_LEAST_0),
         Feature("interest_28d", INT64, "weight of interest", 28, AT_LEAST_0),
-        Feature("popularity_trend", FLOAT64, "interest a day in 7 days over that in the 21 before, smoothed", 28),
+        Feature("popularity_trend", FLOAT64, "interest per day in 7 days over that in the 21 before, smoothed", 28),
         *_recency(),
     ),
     made_by="jobs.item_activity",
@@ -91,8 +104,8 @@ USER_SESSIONS = FeatureView(
         Feature("sessions_7d", INT64, "visits", 7, AT_LEAST_0),
         Feature("sessions_28d", INT64, "visits", 28, AT_LEAST_0),
         Feature("session_minutes_28d", FLOAT64, "mean minutes from the first to the last event", 28, AT_LEAST_0),
-        Feature("session_events_28d", FLOAT64, "mean events a visit", 28, AT_LEAST_0),
-        Feature("session_depth_28d", FLOAT64, "mean views a visit", 28, AT_LEAST_0),
+        Feature("session_events_28d", FLOAT64, "mean events per visit", 28, AT_LEAST_0),
+        Feature("session_depth_28d", FLOAT64, "mean views per visit", 28, AT_LEAST_0),
         Feature("dwell_s_28d", FLOAT64, "mean seconds spent on a view", 28, AT_LEAST_0),
         Feature("last_session_ts", TIMESTAMP, "when the last visit ended"),
         Feature("last_items", STRINGS, "the last items of interest, the newest first", REACH_DAYS),
@@ -106,8 +119,20 @@ USER_SESSIONS = FeatureView(
 
 def _affinity(of: str) -> tuple[Feature, ...]:
     return (
-        Feature("affinity", FLOAT64, f"the {of}'s share of the user's interest, halved every 7 days", 28, SHARE),
-        Feature("interest", FLOAT64, f"weight of the user's interest in the {of}, halved every 7 days", 28, AT_LEAST_0),
+        Feature(
+            "affinity",
+            FLOAT64,
+            f"the {of}'s share of the user's interest, halved every {HALF_LIFE_DAYS} days",
+            28,
+            SHARE,
+        ),
+        Feature(
+            "interest",
+            FLOAT64,
+            f"weight of the user's interest in the {of}, halved every {HALF_LIFE_DAYS} days",
+            28,
+            AT_LEAST_0,
+        ),
         Feature("events_28d", INT64, "events of interest", 28, AT_LEAST_0),
     )
 

@@ -1,6 +1,6 @@
 """The words in which features are declared: entities, features, views, what is computed on request, services.
 
-A feature view is a table of the lake, a row an entity and night, that one job makes. From this one declaration come
+A feature view is a table of the lake, one row per entity and night, that one job makes. From this one declaration come
 the table's contract, the sides of point-in-time joins, Feast's feature views and the catalogue of features.
 """
 
@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from daybreak.contracts import Column, ColumnType, Dataset, Rule
-from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS, AsOf
+from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS, AsOf, output_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,8 +24,8 @@ STAMPS = (
 )
 
 
-NIGHTLY = timedelta(hours=36)
-"""How old the newest row of a nightly view may be when its next night is due."""
+NIGHTLY = timedelta(days=1)
+"""How old what a nightly view tells may be when the day of a night ends: it may miss one night."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,12 @@ class Feature:
 
 @dataclass(frozen=True)
 class FeatureView:
-    """Features of the same entities that one job makes, a row an entity and night.
+    """Features of the same entities that one job makes, one row per entity and night.
 
-    `ttl` is how old a row may be and still count; None where a row holds until the next one. `nightly` views have at
-    most one row an entity and night, which describes the end of that night's day; the rows of others describe the
-    moment when a state began.
+    `ttl` is how old a row may be and still count; None where a row holds until the next one. `fresh_within` is how old
+    what it tells may be when the day of a night ends, before the view counts as stale; None where no age tells that, as
+    states may last. `nightly` views have at most one row per entity and night, which describes the end of that night's
+    day; the rows of others describe the moment when a state began.
     """
 
     name: str
@@ -67,12 +68,12 @@ class FeatureView:
     features: tuple[Feature, ...]
     made_by: str
     owner: str
-    fresh_within: timedelta
+    fresh_within: timedelta | None = None
     ttl: timedelta | None = None
     nightly: bool = True
 
     def __post_init__(self) -> None:
-        self.as_of()
+        self.as_of()  # says what is wrong with the view as a side of a join
         names = [*self.keys, EVENT_TS, AVAILABLE_TS, *self.feature_names]
         if len(set(names)) != len(names):
             raise ValueError(f"feature view {self.name}: two columns have one name")
@@ -92,6 +93,10 @@ class FeatureView:
         features = tuple(feature.column() for feature in self.features)
         return Dataset(f"features/{self.name}", self.doc, (*keys, *STAMPS, *features), self.keys)
 
+    def given(self, feature: str) -> Input:
+        """One of its features, for another one to be computed from."""
+        return Input(self.name, feature, self.dataset.column(feature).type)
+
     def as_of(self, features: Sequence[str] = (), found_by: tuple[str, ...] = ()) -> AsOf:
         """The view as a side of a point-in-time join: all its features, or some."""
         columns = tuple(features) or self.feature_names
@@ -99,17 +104,30 @@ class FeatureView:
 
 
 @dataclass(frozen=True)
+class Input:
+    """A stored feature that others are computed from."""
+
+    view: str
+    feature: str
+    type: ColumnType
+
+    @property
+    def name(self) -> str:
+        """The name it comes out by."""
+        return output_name(self.view, self.feature)
+
+
+@dataclass(frozen=True)
 class RequestFeature:
     """A feature that depends on the moment of the request, computed from others by one function, offline and online.
 
     `compute` takes the moments and the inputs as arrays of one length and gives an array of that length.
-    `inputs` are named `<view>__<feature>`.
     """
 
     name: str
     type: ColumnType
     doc: str
-    inputs: tuple[str, ...]
+    inputs: tuple[Input, ...]
     compute: Callable[..., pa.Array]
 
 
@@ -148,10 +166,10 @@ class FeatureService:
     def __post_init__(self) -> None:
         given = set(self.outputs)
         for feature in self.on_request:
-            if missing := set(feature.inputs) - given:
+            if missing := {given_by.name for given_by in feature.inputs} - given:
                 raise ValueError(f"service {self.name}: {feature.name} needs {', '.join(sorted(missing))}")
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The stored features, under the names they come out by."""
-        return tuple(f"{chosen.view.name}__{name}" for chosen in self.chosen for name in chosen.names)
+        return tuple(output for chosen in self.chosen for output in chosen.as_of.outputs)

@@ -10,7 +10,6 @@ from daybreak.features.entities import ITEM, USER
 
 STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
 FLOAT64, TIMESTAMP, VECTOR = ColumnType.FLOAT64, ColumnType.TIMESTAMP, ColumnType.VECTOR
-STATE = timedelta(days=36500)
 
 USER_PROFILE = FeatureView(
     name="user_profile",
@@ -27,7 +26,6 @@ USER_PROFILE = FeatureView(
     ),
     made_by="jobs.user_profile",
     owner="recommendations",
-    fresh_within=STATE,
     nightly=False,
 )
 
@@ -46,7 +44,6 @@ ITEM_CATALOGUE = FeatureView(
     ),
     made_by="jobs.item_catalogue",
     owner="recommendations",
-    fresh_within=STATE,
     nightly=False,
 )
 
@@ -60,7 +57,6 @@ ITEM_TEXT = FeatureView(
     ),
     made_by="jobs.item_text",
     owner="recommendations",
-    fresh_within=STATE,
     nightly=False,
 )
 
@@ -72,10 +68,14 @@ USER_GRAPH = FeatureView(
         Feature("friends", INT64, "mutual ties", None, AT_LEAST_0),
         Feature("following", INT64, "users followed", None, AT_LEAST_0),
         Feature("followers", INT64, "users who follow", None, AT_LEAST_0),
+        Feature("pagerank", FLOAT64, "PageRank over ties, so scaled that the mean of all users is 1", None, AT_LEAST_0),
         Feature(
-            "pagerank", FLOAT64, "share of a random walk over ties that ends here, times the users", None, AT_LEAST_0
+            "clustering",
+            FLOAT64,
+            "share of the pairs of neighbours that are tied too; null for users with very many",
+            None,
+            SHARE,
         ),
-        Feature("clustering", FLOAT64, "share of neighbours' pairs that are tied, untold of hubs", None, SHARE),
     ),
     made_by="jobs.user_graph",
     owner="recommendations",

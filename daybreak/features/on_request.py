@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from daybreak.clock import DAY_US
 from daybreak.contracts import ColumnType
+from daybreak.features.counted import USER_ACTIVITY, USER_ITEM
 from daybreak.features.declaration import RequestFeature
+from daybreak.features.described import ITEM_CATALOGUE, USER_PROFILE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 REQUEST_TS = "request_ts"
-DAY_US = 86_400_000_000.0
-HOUR_US = 3_600_000_000.0
+"""The column with the moment of a request, online and in training rows."""
+HOUR_US = DAY_US / 24
 
 
 def _elapsed(moments: pa.Array, since: pa.Array, unit_us: float) -> pa.Array:
@@ -39,28 +42,28 @@ ACCOUNT_AGE = RequestFeature(
     "account_age_days",
     ColumnType.FLOAT64,
     "days since the user joined",
-    ("user_profile__signup_ts",),
+    (USER_PROFILE.given("signup_ts"),),
     days_since,
 )
 ITEM_AGE = RequestFeature(
     "item_age_days",
     ColumnType.FLOAT64,
     "days since the item could first be shown",
-    ("item_catalogue__launched_ts",),
+    (ITEM_CATALOGUE.given("launched_ts"),),
     days_since,
 )
 IDLE = RequestFeature(
     "hours_since_last_event",
     ColumnType.FLOAT64,
     "hours since the user's last known event",
-    ("user_activity__last_event_ts",),
+    (USER_ACTIVITY.given("last_event_ts"),),
     hours_since,
 )
 CONTACT = RequestFeature(
     "hours_since_contact",
     ColumnType.FLOAT64,
     "hours since the user's last known contact with the item",
-    ("user_item__last_contact_ts",),
+    (USER_ITEM.given("last_contact_ts"),),
     hours_since,
 )
 ON_REQUEST = (ACCOUNT_AGE, ITEM_AGE, IDLE, CONTACT)
@@ -73,6 +76,8 @@ def with_request_features(
     import pyarrow as pa
 
     for batch in batches:
-        arrays = [feature.compute(batch[moments], *(batch[name] for name in feature.inputs)) for feature in features]
+        arrays = [
+            feature.compute(batch[moments], *(batch[given.name] for given in feature.inputs)) for feature in features
+        ]
         names = [*batch.schema.names, *(feature.name for feature in features)]
         yield pa.RecordBatch.from_arrays([*batch.columns, *arrays], names)

@@ -17,7 +17,7 @@ MATERIALIZED = Dataset(
         Column("rows", INT64, "rows written", rules=AT_LEAST_0),
         Column("removed", INT64, "entities removed, because their last row is too old to count", rules=AT_LEAST_0),
         Column("entities", INT64, "entities that can be looked up", rules=AT_LEAST_0),
-        Column("newest_event_ts", TIMESTAMP, "the latest moment that a row describes", nullable=True),
+        Column("newest_event_ts", TIMESTAMP, "the moment up to which the view tells of its entities", nullable=True),
     ),
     key=("view",),
 )

@@ -1,4 +1,4 @@
-"""The daily partials: what each night's delivery adds to what was counted, a row an entity and day.
+"""The daily partials: what each night's delivery adds to what was counted, one row per entity and day.
 
 A night writes one partition: what its own delivery tells, by the `day` on which it happened. So a late event finds its
 day, a window of any length is a sum over partials, and the night of an earlier day, built again, adds up just what had

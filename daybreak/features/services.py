@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from daybreak.errors import InputError
 from daybreak.features.counted import (
     ITEM_ACTIVITY,
     USER_ACTIVITY,
@@ -58,9 +57,3 @@ PEOPLE = FeatureService(
 )
 
 SERVICES: dict[str, FeatureService] = {service.name: service for service in (RANKER, TWO_TOWER, PEOPLE)}
-
-
-def service_named(name: str) -> FeatureService:
-    if name not in SERVICES:
-        raise InputError(f"no feature service is called '{name}'; there are: {', '.join(SERVICES)}")
-    return SERVICES[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daybreak.clock import due
+from daybreak.clock import due, time_of_day
 from daybreak.contracts import AT_LEAST_0, SHARE, Column, ColumnType, Dataset
 from daybreak.features.declaration import FeatureView
 
@@ -57,8 +57,15 @@ FEATURE_STATS = Dataset(
         ),
         Column("top_shares", ColumnType.VECTOR, "the share of each of them among the values", nullable=True),
         _number("mean_length", "mean length of the lists"),
-        Column("newest_night", STRING, "the newest night with a row of the view", nullable=True),
-        Column("newest_event_ts", ColumnType.TIMESTAMP, "the latest moment that a row describes", nullable=True),
+        Column(
+            "newest_night", STRING, "the newest night that made the view; of states, that brought any", nullable=True
+        ),
+        Column(
+            "newest_event_ts",
+            ColumnType.TIMESTAMP,
+            "the moment up to which the view tells of its entities",
+            nullable=True,
+        ),
     ),
     key=("view", "feature"),
 )
@@ -99,7 +106,7 @@ class FeatureStats:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How fresh a view is on a night, which is due at a moment of the next day. One that never had a row is empty."""
+    """How fresh a view is on a night, which is due at a moment of the next day. One that was never made is empty."""
 
     ds: str
     night_due: str
@@ -108,17 +115,20 @@ class Freshness:
 
     @property
     def age(self) -> timedelta | None:
-        """How long before the night was due the latest moment lies that a row describes."""
+        """How long before the night was due the moment lies up to which the view tells of its entities."""
         return None if self.newest_event_ts is None else due(self.ds, self.night_due) - self.newest_event_ts
 
     def why_stale(self, view: FeatureView) -> str | None:
-        """What makes the view stale on this night: its newest row is older than its declaration allows. None where it
-        is fresh or empty."""
-        if self.age is None or self.age <= view.fresh_within:
+        """What makes the view stale on this night: it was made longer ago than its declaration allows. None where it is
+        fresh or empty."""
+        if self.age is None or view.fresh_within is None:
+            return None
+        oldest = view.fresh_within + time_of_day(self.night_due)
+        if self.age <= oldest:
             return None
         return (
-            f"its newest row is of night {self.newest_night}, {in_hours(self.age)} old when this night was due, and may"
-            f" be {in_hours(view.fresh_within)}"
+            f"its newest night is {self.newest_night}, {in_hours(self.age)} old when this night was due,"
+            f" and may be {in_hours(oldest)}"
         )
 
 

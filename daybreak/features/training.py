@@ -5,32 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from daybreak.contracts import Between, Column, ColumnType, Dataset, OneOf
+from daybreak.contracts import SHARE, Column, ColumnType, Dataset, OneOf
 from daybreak.errors import InputError
 from daybreak.features.declaration import FeatureService
+from daybreak.features.on_request import REQUEST_TS
 from daybreak.features.services import RANKER
 
 STRING, INT32, FLOAT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.FLOAT64
 BOOL, TIMESTAMP = ColumnType.BOOL, ColumnType.TIMESTAMP
 
-SPINE_TS = "request_ts"
 SHOWN, UNPROMPTED, SAMPLED = "shown", "unprompted", "sampled"
 KINDS = (SHOWN, UNPROMPTED, SAMPLED)
-LABELS = ("clicked", "carted", "purchased")
+CLICKED, CARTED, PURCHASED = "clicked", "carted", "purchased"
+LABELS = (CLICKED, CARTED, PURCHASED)
 
 SPINE = (
     Column("row_id", STRING, "the event that the row is about; a sampled row adds `~` and its number"),
     Column("user_id", STRING, "the user"),
     Column("item_id", STRING, "the item"),
-    Column(SPINE_TS, TIMESTAMP, "the moment of the row: it sees what could be known then, UTC"),
+    Column(REQUEST_TS, TIMESTAMP, "the moment of the row: it sees what could be known then, UTC"),
     Column("kind", STRING, "shown to the user, wanted unprompted, or sampled", rules=(OneOf(KINDS),)),
     Column("surface", STRING, "the shelf it was shown on", nullable=True),
     Column("position", INT32, "the place in the shelf, from 0", nullable=True),
-    Column("clicked", BOOL, "whether the user then viewed, rated, or did more"),
-    Column("carted", BOOL, "whether the user then put it in the cart"),
-    Column("purchased", BOOL, "whether the user then bought it"),
+    Column(CLICKED, BOOL, "whether the user then viewed, rated, or did more"),
+    Column(CARTED, BOOL, "whether the user then put it in the cart"),
+    Column(PURCHASED, BOOL, "whether the user then bought it"),
     Column("sampling_probability", FLOAT64, "of a sampled row: the chance of this item in one draw", nullable=True,
-           rules=(Between(0, 1),)),
+           rules=SHARE),
 )  # fmt: skip
 
 

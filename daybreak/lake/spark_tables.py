@@ -43,8 +43,8 @@ def read_spark(spark: SparkSession, table: Table, window: Window, version: int |
 
 
 def stage_spark(rows: DataFrame, dataset: Dataset, days: Sequence[str], folder: Path) -> None:
-    """Writes `<folder>/<partition>=<value>/…/part-*.parquet`: a file a partition for each of the frame's tasks; of many
-    days, each day's rows are brought together first, lest every task writes a file of every day."""
+    """Writes `<folder>/<partition>=<value>/…/part-*.parquet`: one file per partition for each of the frame's tasks; of
+    many days, each day's rows are brought together first, lest every task writes a file of every day."""
     for name in dataset.partition:
         if name not in rows.columns and len(days) == 1:
             rows = rows.withColumn(name, F.lit(days[0]))

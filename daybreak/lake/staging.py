@@ -21,7 +21,7 @@ ROWS_A_GROUP = 1 << 20
 
 
 def stage_arrow(rows: pa.Table, dataset: Dataset, days: Sequence[str], folder: Path) -> None:
-    """Writes `<folder>/<partition>=<value>/…/part-00000.parquet`, one file a partition."""
+    """Writes `<folder>/<partition>=<value>/…/part-00000.parquet`, one file per partition."""
     for name in dataset.partition:
         if name not in rows.column_names and len(days) == 1:
             rows = rows.append_column(name, pa.array([days[0]] * rows.num_rows, pa.string()))

@@ -189,7 +189,7 @@ class Table:
         """Removes data files that neither the newest version, nor a pinned one, nor a recent one needs, and what
         crashed writers and finished readers left behind that long ago."""
         removed = self._log.vacuum(pinned_versions, retention_hours)
-        for place in (*self._staged.glob("*"), *self._copies.rglob("*.parquet")):
+        for place in (*self._staged.glob("*"), *(path for path in self._copies.rglob("*") if path.is_file())):
             if hours_since_change(place) >= retention_hours:
                 shutil.rmtree(place) if place.is_dir() else place.unlink()
                 removed.append(str(place))

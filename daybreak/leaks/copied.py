@@ -10,6 +10,7 @@ from pathlib import Path
 
 from daybreak.contracts import Dataset
 from daybreak.errors import SettingsError
+from daybreak.files import private_folder
 from daybreak.lake import Lake
 from daybreak.settings import Settings
 
@@ -27,13 +28,9 @@ def copied(settings: Settings, history_days: int) -> Iterator[Settings]:
             f"the lake is at {settings.lake}, and a copy to plant rows into is made on this machine alone; copy the"
             " tables you want tried into a folder and set DAYBREAK_LAKE_URL to it"
         )
-    home = settings.scratch / "leaks"
-    shutil.rmtree(home, ignore_errors=True)
-    try:
+    with private_folder(settings.scratch, "leaks", "copy") as home:
         shutil.copytree(folder, home / "lake", copy_function=_linked, ignore=shutil.ignore_patterns("_staged"))
         yield settings.elsewhere(home, lake_url=None, feature_history_days=history_days)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def forget(settings: Settings, datasets: Iterable[Dataset]) -> None:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from daybreak.clock import days_before, end_of
 from daybreak.contracts import DS, LANDED_DS, ColumnType, Dataset
 from daybreak.datasets import EVENTS, ITEMS, LATE_DAYS, USERS
-from daybreak.features.training import SPINE_TS
+from daybreak.features.on_request import REQUEST_TS
 from daybreak.lake import Attempt, Lake, Window
 from daybreak.lake.schemas import full_schema
 
@@ -45,7 +45,7 @@ class Planted:
 
 def plant(lake: Lake, rows: pa.Table, day: str, maturity_days: int) -> Planted:
     """Plants a future of the users and items of these training rows of a day."""
-    pairs = rows.slice(0, MOST_PAIRS).select(["row_id", "user_id", "item_id", SPINE_TS]).to_pylist()
+    pairs = rows.slice(0, MOST_PAIRS).select(["row_id", "user_id", "item_id", REQUEST_TS]).to_pylist()
     next_day, too_late = days_before(day, -1), days_before(day, -maturity_days - 1)
     late = list(_late_events(pairs, days_before(day, 1)))
     outcomes = list(_outcomes(pairs, day))
@@ -67,7 +67,7 @@ def _late_events(pairs: list[Row], happened: str) -> Iterator[Row]:
 def _outcomes(pairs: list[Row], day: str) -> Iterator[Row]:
     """What would be an outcome of each row, had it come in time."""
     for pair in pairs:
-        yield _event(pair, "purchase", min(pair[SPINE_TS] + timedelta(minutes=1), end_of(day) - timedelta(seconds=1)))
+        yield _event(pair, "purchase", min(pair[REQUEST_TS] + timedelta(minutes=1), end_of(day) - timedelta(seconds=1)))
 
 
 def _event(pair: Row, kind: str, moment: datetime) -> Row:

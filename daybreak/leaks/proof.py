@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.clock import days_before
+from daybreak.datasets import DELIVERIES
 from daybreak.errors import InputError
 from daybreak.features.services import RANKER
 from daybreak.features.training import RANKER_ROWS
@@ -26,8 +27,8 @@ from daybreak.settings import Settings
 from daybreak.steps import step_named
 
 TRAINING = "jobs.training_set"
-VIEWS = tuple(chosen.view for chosen in RANKER.chosen)
-FEATURES = tuple(view.made_by for view in VIEWS)
+TRIED_VIEWS = tuple(chosen.view for chosen in RANKER.chosen)
+FEATURE_STEPS = tuple(view.made_by for view in TRIED_VIEWS)
 COUNTS = "jobs.partials"
 NIGHTS_BEFORE = 2
 
@@ -71,15 +72,11 @@ def prove(settings: Settings, day: str | None = None) -> Proof:
     config = step_named(TRAINING).configure(day, settings.steps.get(TRAINING, {}))
     maturity_days = int(config.model_dump()["maturity_days"])
     with copied(settings, NIGHTS_BEFORE) as copy:
+        _refuse_untried(copy, day, maturity_days)
         before = _make(copy, day, maturity_days)
-        if not before.rows.num_rows:
-            raise InputError(
-                f"{day} has no training rows to try, or the next day has no night on which it is mature; name an"
-                f" earlier day of `daybreak tables {RANKER_ROWS.name}`"
-            )
         planted = plant(Lake.of(copy), before.rows, day, maturity_days)
         after = _make(copy, day, maturity_days)
-        filled = [view.name for view in VIEWS if Lake.of(copy).table(view.dataset).days().get(day)]
+        filled = [view.name for view in TRIED_VIEWS if Lake.of(copy).table(view.dataset).days().get(day)]
     moved_rows, moved_columns = _moved(before.rows, after.rows)
     reached = _unequal(before.night, after.night)
     return Proof(
@@ -94,11 +91,25 @@ def prove(settings: Settings, day: str | None = None) -> Proof:
     )
 
 
+def _refuse_untried(settings: Settings, day: str, maturity_days: int) -> None:
+    lake = Lake.of(settings)
+    if not lake.table(RANKER_ROWS).days(Window(day, day)).get(day):
+        raise InputError(
+            f"{day} has no training rows to try; `daybreak tables {RANKER_ROWS.name}` shows which days have"
+        )
+    needed = days_before(day, -maturity_days - 1)
+    if not lake.table(DELIVERIES).was_written(needed):
+        raise InputError(
+            f"{day} is tried together with the next day, whose labels are mature once night {needed} was landed; name"
+            " an earlier day"
+        )
+
+
 def _make(copy: Settings, day: str, maturity_days: int) -> Made:
     """Makes everything anew, as the first run of a lake would, except for partials, which are of one night each."""
-    made = [step_named(name) for name in (*FEATURES, TRAINING)]
+    made = [step_named(name) for name in (*FEATURE_STEPS, TRAINING)]
     forget(copy, (dataset for step in made for dataset in step.writes))
-    run_steps([step_named(name) for name in (COUNTS, *FEATURES)], day, copy)
+    run_steps([step_named(name) for name in (COUNTS, *FEATURE_STEPS)], day, copy)
     run_steps([step_named(TRAINING)], days_before(day, -maturity_days - 1), copy)
     lake = Lake.of(copy)
     rows = lake.table(RANKER_ROWS).read(Window(day, day))
@@ -117,7 +128,7 @@ def _newest_day(settings: Settings) -> str:
 
 
 def _digests(lake: Lake, night: str) -> dict[str, str]:
-    return {view.name: lake.table(view.dataset).digest(night) for view in VIEWS}
+    return {view.name: lake.table(view.dataset).digest(night) for view in TRIED_VIEWS}
 
 
 def _unequal(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:

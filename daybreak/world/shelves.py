@@ -22,7 +22,7 @@ ANY_CATEGORY = -1
 
 @dataclass(frozen=True)
 class Shelf:
-    """Items shown on one surface in some visits: a row a place, a column a visit.
+    """Items shown on one surface in some visits: one row per place, one column per visit.
 
     `visit` is the place of each column's visit among the visits of the chunk; `shown` says which items are there, since
     no shelf shows an item twice; `position` counts those that are.

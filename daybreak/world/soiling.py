@@ -98,7 +98,7 @@ class Soiler:
         return b"".join((*mixed, *lines[done:]))
 
     def _due(self, name: str) -> int:
-        """How many bad rows of a kind are still missing; a kind that strikes has at least one row a day."""
+        """How many bad rows of a kind are still missing; a kind that strikes has at least one row per day."""
         return max(1, int(self._rows * self._shares[name])) - self.counts[name]
 
     def _bad_line(self, name: str, kind: DirtKind, earlier: bytes) -> bytes:

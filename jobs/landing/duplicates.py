@@ -2,7 +2,7 @@
 
 The first row of an identity stands: what landed on an earlier night before what lands now, an earlier file and line
 before a later one. A later row with the same contents is a duplicate; with other contents it is a conflict, which
-is quarantined.
+is quarantined. A state that is told again on another day is neither: it is the state of that day too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def verdicts(dataset: Dataset, rows: DataFrame, landed_before: DataFrame | None)
     contested = _contested(everything).localCheckpoint()
     if contested.isEmpty():
         return None
-    order = Over.partitionBy(*dataset.identity).orderBy(PLACE)
+    order = Over.partitionBy(*dataset.lands_once).orderBy(PLACE)
     return (
         everything.join(F.broadcast(contested), on=_KEY, how="left_semi")
         .withColumn(_CONTENT, _content(dataset))
@@ -46,7 +46,7 @@ def verdicts(dataset: Dataset, rows: DataFrame, landed_before: DataFrame | None)
 
 def _compared(dataset: Dataset, rows: DataFrame, place: Column) -> DataFrame:
     days = [F.col(name) if name in rows.columns else F.lit(None).alias(name) for name in (LANDED_DS, DS)]
-    key = F.xxhash64(*dataset.identity).alias(_KEY)
+    key = F.xxhash64(*dataset.lands_once).alias(_KEY)
     return rows.select(*dataset.column_names, place.cast("long").alias(PLACE), *days, key)
 
 

@@ -17,7 +17,7 @@ WORTH_SHARING_BYTES = 4 << 20
 
 
 def judged(spark: SparkSession, dataset: Dataset, files: Sequence[DeliveredFile]) -> DataFrame:
-    """One row a line: the columns of the dataset and its partition, its place, and, where it broke the contract, the
+    """One row per line: the columns of the dataset and its partition, its place, and, where it broke the contract, the
     rules it broke, its file and the line as it came."""
     columns = [T.StructField(column.name, SPARK_TYPES[column.type]) for column in dataset.columns]
     texts = [T.StructField(name, T.StringType()) for name in (DS, LANDED_DS, PATH, RULES, ROW)]

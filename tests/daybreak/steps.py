@@ -19,7 +19,7 @@ class ToyConfig(StepConfig):
 
     tag: str = "toy"
     number: int = Field(3, ge=0)
-    fault: Literal["none", "reads", "writes", "refuses", "breaks"] = "none"
+    fault: Literal["none", "reads", "asks", "writes", "refuses", "breaks"] = "none"
 
 
 def run(config: ToyConfig, io: StepIO) -> Summary:
@@ -27,6 +27,8 @@ def run(config: ToyConfig, io: StepIO) -> Summary:
     known = io.read(POPULARITY)
     if config.fault == "reads":
         io.read(COOCCURRENCE)
+    if config.fault == "asks":
+        io.require(COOCCURRENCE)
     if config.fault == "writes":
         io.write(POPULARITY, rows(config.tag))
     if config.fault == "refuses":

@@ -9,14 +9,14 @@ import pytest
 
 from daybreak.cli.console import console
 from daybreak.clock import days_before, end_of
-from daybreak.features.catalogue import services_using
+from daybreak.features.catalogue import catalogue
 from daybreak.features.declaration import FeatureView
 from daybreak.features.on_request import ON_REQUEST
 from daybreak.features.statistics import FEATURE_STATS, FeatureStats
 from daybreak.features.views import VIEWS
 from daybreak.lake import Lake
 from tests.daybreak.command_line import Command
-from tests.serving_export.nights import put
+from tests.lake import put
 
 DS = "2026-11-20"
 BEFORE = days_before(DS, 1)
@@ -68,7 +68,7 @@ def test_all_views_are_shown_with_their_freshness(daybreak: Command, monkeypatch
     assert ["user_graph", "–", "–", "–", "7", "days", "–", "–"] in shown
     stale = [line for line in shown if line[:1] == ["stale"]]
     assert [" ".join(line) for line in stale] == [
-        f"stale user_item: its newest row is of night {LONG_BEFORE}, 54 h old when this night was due, and may be 36 h"
+        f"stale user_item: its newest night is {LONG_BEFORE}, 54 h old when this night was due, and may be 30 h"
     ]
     assert ["account_age_days", "user_profile__signup_ts", "ranker,", "two_tower,", "people"] in shown
 
@@ -115,7 +115,7 @@ def test_a_program_is_told_the_same(daybreak: Command) -> None:
     assert views["user_profile"]["ttl_days"] is None
     assert [views["user_graph"][name] for name in told[1:6]] == [None] * 5
     on_request = [(feature["feature"], feature["inputs"]) for feature in document["on_request"]]
-    assert on_request == [(feature.name, list(feature.inputs)) for feature in ON_REQUEST]
+    assert on_request == [(feature.name, [given.name for given in feature.inputs]) for feature in ON_REQUEST]
     whole = daybreak("features", "user_activity", "--json").json
     features = {feature["feature"]: feature for feature in whole["features"]}
     assert list(features) == list(VIEWS["user_activity"].feature_names)
@@ -132,7 +132,7 @@ def test_before_the_first_night_the_features_are_there_without_numbers(daybreak:
     for arguments in (("features",), ("features", "user_graph")):
         shown = daybreak(*arguments).out
         assert f"{NOTHING_YET}; after a night, this does: `daybreak run validation.feature_stats --ds DAY`" in shown
-    assert "pagerank  float64: share of a random walk" in daybreak("features", "user_graph").out
+    assert "pagerank  float64: PageRank over ties" in daybreak("features", "user_graph").out
     document = daybreak("features", "--json").json
     assert document["night"] is None
     assert {view["rows"] for view in document["views"]} == {None}
@@ -147,5 +147,6 @@ def test_an_unknown_view_is_one_sentence(daybreak: Command) -> None:
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=lambda view: view.name)
 def test_every_feature_is_given_to_a_model(view: FeatureView) -> None:
-    """One that no service chooses costs a column a night and helps nobody."""
-    assert [name for name in view.feature_names if not services_using(view, name)] == []
+    """One that no service chooses costs one column per night and helps nobody."""
+    [facts] = catalogue([view], [], None, "06:00")
+    assert [each.feature.name for each in facts.features if not each.used_by] == []

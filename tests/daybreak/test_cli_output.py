@@ -14,7 +14,7 @@ from daybreak.settings import Settings
 from tests.daybreak.command_line import Command
 from tests.daybreak.releases import audited, build, published
 from tests.daybreak.rows import DAY, write
-from tests.serving_export.nights import put
+from tests.lake import put
 from tests.tiny import event
 
 
@@ -23,7 +23,7 @@ def lines(text: str) -> list[str]:
 
 
 def test_the_tables_of_a_lake_fit_a_terminal(daybreak: Command, lake: Lake) -> None:
-    """One line a table, empty ones told by dashes, under the lake's place."""
+    """One line per table, empty ones told by dashes, under the lake's place."""
     write(lake, "a", DAY, number=1_234)
     shown = daybreak("tables").out
     assert lines(shown)[0] == f"Lake {lake.url}"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+import obstore
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import QueryBuilder
 
@@ -89,6 +93,29 @@ def test_duckdb_reads_the_data_files_as_they_lie(lake: Lake) -> None:
         ).to_arrow_table()
     shaped = pa.table([found[field.name].cast(field.type) for field in full_schema(EVENTS)], schema=full_schema(EVENTS))
     assert rows_digest(shaped) == rows_digest(table.read())
+
+
+def test_several_may_copy_a_file_from_the_store_at_once(s3_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One copies it whole while another is half way; both find it whole, and nothing else is left."""
+    write(s3_lake, "shared", DAY, 5)
+    table = s3_lake.table(POPULARITY)
+    real = obstore.get
+
+    class HalfWay:
+        def __init__(self, *arguments: Any) -> None:
+            self._content = bytes(real(*arguments).bytes())
+
+        def stream(self) -> Iterator[bytes]:
+            yield self._content[:100]
+            monkeypatch.setattr(obstore, "get", real)
+            table.local_paths(table.files())
+            yield self._content[100:]
+
+    files = table.files()
+    monkeypatch.setattr(obstore, "get", HalfWay)
+    _, [path] = table.local_paths(files)
+    assert pq.read_table(path).num_rows == 5
+    assert [each.name for each in Path(path).parent.iterdir()] == [Path(path).name]
 
 
 def test_delta_readers_find_a_column_declared_since(any_lake: Lake) -> None:

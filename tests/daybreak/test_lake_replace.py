@@ -11,7 +11,7 @@ from daybreak.datasets import EVENTS, POPULARITY
 from daybreak.errors import LakeError, StaleAttempt
 from daybreak.lake import Lake, Window
 from tests.daybreak.rows import DAY, WORK, rows, tags, write
-from tests.serving_export.nights import put
+from tests.lake import put
 from tests.tiny import event
 
 BEFORE, AFTER = "2026-11-19", "2026-11-21"

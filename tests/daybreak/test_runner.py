@@ -57,6 +57,7 @@ def test_the_seed_belongs_to_step_and_day(settings: Settings) -> None:
     ("fault", "error", "sentence"),
     [
         ("reads", SettingsError, "step tests.toy reads candidates/cooccurrence without declaring it"),
+        ("asks", SettingsError, "step tests.toy reads candidates/cooccurrence without declaring it"),
         ("writes", SettingsError, "step tests.toy writes candidates/popularity without declaring it"),
         ("refuses", GateError, "the toy refuses; try another"),
         ("breaks", ZeroDivisionError, "the toy broke"),

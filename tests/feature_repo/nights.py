@@ -16,7 +16,7 @@ from daybreak.features.declaration import FeatureView
 from daybreak.features.views import VIEWS
 from daybreak.lake import Lake
 from daybreak.lake.schemas import data_schema
-from tests.serving_export.nights import put
+from tests.lake import land
 
 MONDAY, TUESDAY, WEDNESDAY = "2026-11-16", "2026-11-17", "2026-11-18"
 POOLS = {"user_id": "u{}", "item_id": "i{}", "category": "c{}", "brand": "b é{}"}
@@ -29,20 +29,14 @@ def key(view: FeatureView, number: int) -> Row:
 
 
 def rows(view: FeatureView, ds: str, numbers: Iterable[int] = range(5), **values: Any) -> list[Row]:
-    """A row an entity, its features drawn from the day and the number; some are null. `values` are set over them."""
+    """One row per entity, its features drawn from the day and the number; some are null. `values` are set over them."""
     return [_row(view, ds, number) | values for number in numbers]
-
-
-def land(lake: Lake, ds: str) -> None:
-    """The account that says that the night was landed."""
-    if not lake.table(DELIVERIES).was_written(ds):
-        counts = dict.fromkeys(("files", "rows_in", "accepted", "quarantined", "duplicates", "late"), 0)
-        put(lake, DELIVERIES, ds, [{"dataset": "raw/events", **counts}])
 
 
 def write(lake: Lake, view: FeatureView, ds: str, found: list[Row]) -> None:
     """Replaces a night of the view's table; the night was landed."""
-    land(lake, ds)
+    if not lake.table(DELIVERIES).was_written(ds):
+        land(lake, ds)
     table = pa.Table.from_pylist(found, schema=data_schema(view.dataset))
     lake.table(view.dataset).replace(table, lake.begin(view.made_by, ds))
 

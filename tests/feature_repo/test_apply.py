@@ -23,7 +23,8 @@ from daybreak.runner import run_steps
 from daybreak.settings import Settings, load_settings
 from daybreak.steps import step_named
 from tests.conftest import REPOSITORY
-from tests.feature_repo.nights import MONDAY, land, rows, write
+from tests.feature_repo.nights import MONDAY, rows, write
+from tests.lake import land
 
 APPLY, MATERIALIZE = "feature_repo.apply", "feature_repo.materialize"
 

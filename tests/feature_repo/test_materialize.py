@@ -17,7 +17,8 @@ from daybreak.settings import Settings
 from feature_repo.online_store import online_store
 from tests.feature_repo.conftest import Run
 from tests.feature_repo.lookups import Lookups, equal
-from tests.feature_repo.nights import MONDAY, TUESDAY, WEDNESDAY, land, rows, write, write_night
+from tests.feature_repo.nights import MONDAY, TUESDAY, WEDNESDAY, rows, write, write_night
+from tests.lake import land
 
 ACTIVITY, PROFILE, PAIRS = view_named("user_activity"), view_named("user_profile"), view_named("user_item")
 
@@ -152,7 +153,7 @@ def test_a_second_run_writes_the_same_account(run: Run, tables: Lake) -> None:
 
 
 def test_a_stale_view_fails_the_night(run: Run, tables: Lake) -> None:
-    """Its job may miss one night, by the thirty-six hours of its declaration; it is told which, and who makes it."""
+    """Its job may miss one night, by the day of its declaration; it is told which, and who makes it."""
     run("apply", MONDAY)
     write(tables, ACTIVITY, MONDAY, rows(ACTIVITY, MONDAY))
     for ds in (TUESDAY, WEDNESDAY):
@@ -160,10 +161,20 @@ def test_a_stale_view_fails_the_night(run: Run, tables: Lake) -> None:
     run("materialize", TUESDAY)
     with pytest.raises(
         GateError,
-        match=r"user_activity is stale: .* of night 2026-11-16, 54 h old .* 36 h; run jobs\.user_activity for",
+        match=r"user_activity is stale: its newest night is 2026-11-16, 54 h old .* 30 h; run jobs\.user_activity for",
     ):
         run("materialize", WEDNESDAY)
     assert _materialized(tables, WEDNESDAY)["user_activity"]["entities"] == 5
+
+
+def test_a_view_that_rightly_has_no_rows_is_fresh(run: Run, tables: Lake) -> None:
+    """Its job ran every night and found nobody any more."""
+    run("apply", MONDAY)
+    write(tables, ACTIVITY, MONDAY, rows(ACTIVITY, MONDAY))
+    for ds in (TUESDAY, WEDNESDAY):
+        write(tables, ACTIVITY, ds, [])
+    run("materialize", WEDNESDAY)
+    assert _materialized(tables, WEDNESDAY)["user_activity"]["newest_event_ts"] == end_of(WEDNESDAY)
 
 
 def test_a_view_whose_rows_are_all_too_old_to_count_is_stale(run: Run, tables: Lake) -> None:
@@ -172,7 +183,7 @@ def test_a_view_whose_rows_are_all_too_old_to_count_is_stale(run: Run, tables: L
     long_ago = days_before(WEDNESDAY, 20)
     write(tables, ACTIVITY, long_ago, rows(ACTIVITY, long_ago))
     land(tables, WEDNESDAY)
-    with pytest.raises(GateError, match=f"user_activity is stale: its newest row is of night {long_ago}"):
+    with pytest.raises(GateError, match=f"user_activity is stale: its newest night is {long_ago}"):
         run("materialize", WEDNESDAY)
     row = _materialized(tables, WEDNESDAY)["user_activity"]
     assert (row["entities"], row["newest_event_ts"]) == (0, end_of(long_ago))

@@ -120,17 +120,47 @@ def test_an_older_night_casts_no_doubt_on_a_newer_one(tuesday: Tuesday, online: 
     assert not online_store(online).marks()["user_activity"].holds(TUESDAY)
 
 
-def test_attempts_at_one_night_leave_the_same_whichever_ends_last(
-    run: Run, tuesday: Tuesday, monkeypatch: pytest.MonkeyPatch
+class Rerun(Tuesday):
+    """Monday's night, made anew and run whole again while an attempt at it sleeps."""
+
+    def __init__(self, tuesday: Tuesday, tables: Lake) -> None:
+        super().__init__(tuesday._run, tuesday._lookups, tuesday._online)
+        self._tables = tables
+
+    def comes(self) -> None:
+        """Once."""
+        if not self._began:
+            self._began = True
+            write_night(self._tables, MONDAY, range(2, 5))
+            self._run("materialize", MONDAY)
+            self.left = self.found()
+
+    def is_all_there_is(self) -> bool:
+        return self.left == self.found() and all(mark.holds(MONDAY) for mark in self.left[1].values())
+
+
+def test_an_attempt_that_another_at_its_night_overtook_is_refused(
+    run: Run, tuesday: Tuesday, tables: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They write the same values; only the account of the night is the newer one's."""
-    left = []
-    sleeps_after_marks(monkeypatch, lambda: left.extend([run("materialize", MONDAY), tuesday.found()]))
-    with pytest.raises(StaleAttempt, match=f"online/materialized of {MONDAY}: attempt"):
+    """The tables changed between the two: what the older one would write is no longer so."""
+    rerun = Rerun(tuesday, tables)
+    sleeps_after_marks(monkeypatch, rerun.comes)
+    with pytest.raises(StaleAttempt, match=f"night {MONDAY} withdraws, because .* was given it by another attempt"):
         run("materialize", MONDAY)
-    values, marks = tuesday.found()
-    assert values == left[1][0]
-    assert all(mark.holds(MONDAY) for mark in marks.values())
+    assert rerun.is_all_there_is()
+
+
+@pytest.mark.parametrize("online", ["valkey"], indirect=True)
+@pytest.mark.parametrize("method", ["put", "settle", "finish"])
+def test_an_attempt_that_another_at_its_night_overtook_half_way_is_refused(
+    run: Run, tuesday: Tuesday, tables: Lake, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """In Redis none of its commands gets through."""
+    rerun = Rerun(tuesday, tables)
+    monkeypatch.setattr(RedisFilling, method, _before(getattr(RedisFilling, method), rerun.comes))
+    with pytest.raises(StaleAttempt, match="was given it by another attempt"):
+        run("materialize", MONDAY)
+    assert rerun.is_all_there_is()
 
 
 def sleeps_after_marks(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:

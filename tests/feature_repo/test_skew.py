@@ -19,7 +19,8 @@ from feature_repo.comparison import same
 from feature_repo.newest import Nights
 from feature_repo.redis_store import _field
 from tests.feature_repo.conftest import Run
-from tests.feature_repo.nights import MONDAY, TUESDAY, WEDNESDAY, land, rows, write, write_night
+from tests.feature_repo.nights import MONDAY, TUESDAY, WEDNESDAY, rows, write, write_night
+from tests.lake import land
 
 ACTIVITY = view_named("user_activity")
 

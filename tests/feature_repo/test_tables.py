@@ -14,7 +14,7 @@ from daybreak.lake import Lake, Window
 from daybreak.settings import Settings
 from feature_repo.tables import Tables
 from tests.feature_repo.nights import MONDAY, rows, write
-from tests.serving_export.nights import io_of
+from tests.lake import io_of
 
 ACTIVITY, PROFILE = view_named("user_activity"), view_named("user_profile")
 LAST_COUNTING, LAST_EXPIRED = days_before(MONDAY, 6), days_before(MONDAY, 7)

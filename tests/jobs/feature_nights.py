@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
-from daybreak.datasets import DELIVERIES, EVENTS, ITEMS
+from daybreak.datasets import EVENTS, ITEMS
 from daybreak.features.declaration import FeatureView
 from daybreak.lake import Lake, Window
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
-from tests.serving_export.nights import put_days
+from tests.lake import land, put_days
 from tests.tiny import Row, day
 
 KINDS = ("impression",) * 5 + ("view", "view", "view", "cart", "purchase", "rating", "dismiss")
@@ -28,7 +28,7 @@ DESCRIBED_STEPS = ("user_profile", "item_catalogue")
 LATENESS = [0] * 8 + [1, 2, 3]
 
 
-def land(lake: Lake, number: int, events: list[Row], items: list[Row] = ()) -> None:
+def land_night(lake: Lake, number: int, events: list[Row], items: list[Row] = ()) -> None:
     """A night's events and items, and the account that says the night was landed."""
     land_nights(lake, {number: events}, {number: items} if items else {})
 
@@ -38,8 +38,7 @@ def land_nights(lake: Lake, events: Mapping[int, list[Row]], items: Mapping[int,
     put_days(lake, EVENTS, {day(number): rows for number, rows in events.items()})
     if items:
         put_days(lake, ITEMS, {day(number): rows for number, rows in items.items()})
-    counts = dict.fromkeys(("files", "rows_in", "accepted", "quarantined", "duplicates", "late"), 0)
-    put_days(lake, DELIVERIES, {day(number): [{"dataset": "raw/events", **counts}] for number in events})
+    land(lake, *(day(number) for number in events))
 
 
 def random_events(random: Random, landed: int, users: int = 12, items: int = 15, most: int = 60) -> list[Row]:

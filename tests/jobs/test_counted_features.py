@@ -31,7 +31,7 @@ from daybreak.features.declaration import FeatureView
 from daybreak.features.partials import PARTIALS
 from daybreak.lake import Lake, Window
 from daybreak.settings import Settings
-from tests.jobs.feature_nights import build, item_state, land, land_nights, random_events, rows_of
+from tests.jobs.feature_nights import build, item_state, land_night, land_nights, random_events, rows_of
 from tests.tiny import day
 
 pytestmark = pytest.mark.slow
@@ -218,7 +218,7 @@ def again(short: Settings, tmp_path: Path) -> Settings:
 def land_short(lake: Lake) -> None:
     random = Random(3)
     for number in range(3):
-        land(lake, number, random_events(random, number), [item_state("i1", number, number)])
+        land_night(lake, number, random_events(random, number), [item_state("i1", number, number)])
 
 
 def digests(settings: Settings, tables: Iterable[Dataset], nights: Iterable[int]) -> dict[tuple[str, int], str]:
@@ -242,7 +242,7 @@ def test_a_late_event_changes_features_only_from_the_night_that_saw_it(again: Se
     before = digests(again, tables, [2])
     views = rows_of(lake, USER_ACTIVITY, 2)["u0",]["views_7d"]
     late = {"event_id": "late", "event_ts": f"{day(2)}T12:00:00+00:00", "user_id": "u0", "item_id": "i1"}
-    land(lake, 3, [{**late, "event_type": "view"}])
+    land_night(lake, 3, [{**late, "event_type": "view"}])
     build(again, 2)
     assert digests(again, tables, [2]) == before
     build(again, 3)
@@ -253,14 +253,15 @@ def test_a_late_event_changes_features_only_from_the_night_that_saw_it(again: Se
 def test_a_night_landed_again_is_counted_anew(again: Settings) -> None:
     """Whoever lands other events for a night finds them in the features of the next run."""
     view = {"event_id": "new", "event_ts": f"{day(1)}T12:00:00+00:00", "user_id": "new", "item_id": "i1"}
-    land(Lake.of(again), 1, [{**view, "event_type": "view"}])
-    build(again, 2, ("partials", "user_activity"))
+    land_night(Lake.of(again), 1, [{**view, "event_type": "view"}])
+    build(again, 2, ("partials", "user_activity", "user_item"))
     assert ("new",) in rows_of(Lake.of(again), USER_ACTIVITY, 2)
+    assert rows_of(Lake.of(again), USER_ITEM, 1).keys() == {("new", "i1")}, "each night tells its own news"
 
 
 def test_a_view_is_not_counted_from_partials_that_lack_a_night(again: Settings) -> None:
     """What would be counted too low is refused, with the step that mends it, and nothing is written."""
-    land(Lake.of(again), 3, [])
+    land_night(Lake.of(again), 3, [])
     lacking = f"counted from partials/user_days, which lacks nights from {day(3)} on; run jobs.partials for {day(3)}"
     with pytest.raises(InputError, match=lacking):
         build(again, 3, ("user_activity",))
@@ -277,7 +278,7 @@ def test_features_of_a_night_that_was_never_landed_are_refused(again: Settings, 
 def test_a_night_without_events_has_features_of_those_before(again: Settings) -> None:
     """Everything still in reach gets its row, a day older."""
     lake = Lake.of(again)
-    land(lake, 3, [])
+    land_night(lake, 3, [])
     build(again, 3)
     before, now = rows_of(lake, USER_ACTIVITY, 2), rows_of(lake, USER_ACTIVITY, 3)
     assert before.keys() == now.keys()

@@ -16,7 +16,7 @@ from daybreak.lake import Lake, Window
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
-from tests.serving_export.nights import put
+from tests.lake import put
 from tests.tiny import Row, day
 
 STEPS = [step_named(f"jobs.{name}") for name in ("popularity", "trending", "cooccurrence")]
@@ -151,11 +151,3 @@ def test_a_bot_makes_no_flood_of_pairs(counted):
     of_bot = [item for item in pairs if item.startswith("bot-item")]
     assert len(of_bot) == 100 * 99
     assert min(of_bot) == f"bot-item-{BOT_ITEMS - 100:05d}"
-
-
-def test_both_readers_of_interest_weigh_events_alike():
-    """Counting and lists cannot import each other; what an event says of interest is the same in both."""
-    from jobs.interest import WEIGHTS
-    from serving_export.facts import INTEREST
-
-    assert WEIGHTS == INTEREST

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -14,7 +16,7 @@ from daybreak.features.services import RANKER
 from daybreak.settings import Settings
 from jobs import point_in_time_duckdb
 from jobs.feature_join import features_joined
-from tests.serving_export.nights import io_of
+from tests.lake import io_of
 from tests.tiny import day
 
 pytestmark = pytest.mark.slow
@@ -30,14 +32,19 @@ def spine(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame([("r", "u", "i", asked, day(1))], columns)
 
 
+def joined(settings: Settings, spine: DataFrame) -> AbstractContextManager[Any]:
+    """The rows of the spine with the features of the ranker."""
+    return features_joined(io_of(STEP, settings, day(1)), RANKER, spine, [day(1)])
+
+
 def kept(settings: Settings) -> list[str]:
     """The folders that joins keep on disk at the moment."""
-    return sorted(path.name for path in (settings.scratch / "spines").glob("*"))
+    return sorted(path.name for path in (settings.scratch / "steps").glob("*"))
 
 
 def left_by(settings: Settings, process: int) -> Path:
     """A folder as an attempt of the night before leaves it when its process is killed in the middle."""
-    folder = settings.scratch / "spines" / f"{STEP}-{day(0)}-1-{process}"
+    folder = settings.scratch / "steps" / f"{STEP}-{day(0)}-1-{process}"
     (folder / "spine").mkdir(parents=True)
     (folder / "spine" / "part-00000.parquet").write_bytes(b"half")
     return folder
@@ -45,7 +52,7 @@ def left_by(settings: Settings, process: int) -> Path:
 
 def test_what_is_kept_on_disk_goes_when_the_rows_are_written(settings: Settings, spine: DataFrame) -> None:
     """It is there while they are read."""
-    with features_joined(io_of(STEP, settings), RANKER, spine, [day(1)]) as rows:
+    with joined(settings, spine) as rows:
         assert len(kept(settings)) == 1
         assert rows.read_all()["row_id"].to_pylist() == ["r"]
     assert kept(settings) == []
@@ -60,11 +67,17 @@ def test_a_join_that_fails_leaves_nothing(
         assert len(kept(settings)) == 1
         raise RuntimeError("no join")
 
-    with pytest.raises(RuntimeError, match="no room"), features_joined(io_of(STEP, settings), RANKER, spine, [day(1)]):
+    with (
+        pytest.raises(RuntimeError, match="no room"),
+        joined(settings, spine),
+    ):
         raise RuntimeError("no room")
     assert kept(settings) == []
     monkeypatch.setattr(point_in_time_duckdb, "join", fail)
-    with pytest.raises(RuntimeError, match="no join"), features_joined(io_of(STEP, settings), RANKER, spine, [day(1)]):
+    with (
+        pytest.raises(RuntimeError, match="no join"),
+        joined(settings, spine),
+    ):
         pytest.fail("a join that failed gives no rows")
     assert kept(settings) == []
 
@@ -75,6 +88,6 @@ def test_what_a_killed_attempt_left_is_gone_after_the_next(settings: Settings, s
     ended.wait()
     left_by(settings, ended.pid)
     running = left_by(settings, os.getppid())
-    with features_joined(io_of(STEP, settings), RANKER, spine, [day(1)]):
+    with joined(settings, spine):
         pass
     assert kept(settings) == [running.name]

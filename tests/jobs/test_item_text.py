@@ -21,7 +21,7 @@ from jobs.text_fitting import basis_from, fit, rotated_onto, rows_of
 from jobs.text_vectors import Basis, words_of
 from tests.jobs import text_encoders
 from tests.jobs.interruptions import ended_at_commit
-from tests.serving_export.nights import put
+from tests.lake import put
 from tests.tiny import Row, day
 
 STEP = step_named("jobs.item_text")

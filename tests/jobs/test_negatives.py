@@ -20,7 +20,7 @@ from daybreak.lake.spark_tables import read_spark, spark_schema
 from daybreak.lake.table import Window
 from jobs.negatives import offered, sampled
 from tests.jobs.feature_nights import item_state
-from tests.serving_export.nights import put
+from tests.lake import put
 from tests.tiny import Row, day
 
 DAY = day(5)
@@ -81,14 +81,18 @@ def test_offered_are_the_items_that_lists_of_the_night_before_may_show(spark: Sp
     assert sorted(found.to_pylist()) == sorted(expected.to_pylist())
 
 
-def draws(spark: SparkSession, wanted: list[tuple[str, str, str]], seed: int = 1) -> list[Row]:
+def draws(
+    spark: SparkSession, wanted: list[tuple[str, str, str]], own: tuple[tuple[str, str], ...] = (), seed: int = 1
+) -> list[Row]:
+    """What is drawn beside the wanted rows; `own` are users with what they wanted."""
     moment = datetime.fromisoformat(f"{DAY}T12:00:00").replace(tzinfo=UTC)
     rows = spark.createDataFrame(
         [(*row, moment, DAY) for row in wanted],
         "row_id string, user_id string, item_id string, request_ts timestamp, ds string",
     )
     offers = spark.createDataFrame([(DAY, *offer) for offer in OFFERS], "ds string, item_id string, interest long")
-    return sampled(rows, offers, DRAWS, 0.5, seed).toArrow().to_pylist()
+    pairs = spark.createDataFrame([(*pair, DAY) for pair in own], "user_id string, item_id string, ds string")
+    return sampled(rows, pairs, offers, DRAWS, 0.5, seed).toArrow().to_pylist()
 
 
 def test_items_are_drawn_as_often_as_the_chance_told(spark: SparkSession) -> None:
@@ -106,7 +110,8 @@ def test_items_are_drawn_as_often_as_the_chance_told(spark: SparkSession) -> Non
 
 def test_nothing_that_the_user_wanted_on_the_day_is_a_negative(spark: SparkSession) -> None:
     """A draw that hits it gives no row; the chances of the others stay those of the draw."""
-    rows = draws(spark, [("r", "u", "popular"), ("s", "u", "new"), ("t", "v", "known")])
+    own = (("u", "popular"), ("u", "new"), ("v", "known"))
+    rows = draws(spark, [("r", "u", "popular"), ("t", "v", "known")], own)
     assert {row["item_id"] for row in rows if row["user_id"] == "u"} == {"known"}
     assert {row["item_id"] for row in rows if row["user_id"] == "v"} == {"popular", "new"}
     assert {row["clicked"] for row in rows} == {False}

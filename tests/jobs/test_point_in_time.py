@@ -106,7 +106,7 @@ def _drawn(number: int) -> list[World]:
 
 
 def _by_case(side: AsOf) -> AsOf:
-    return replace(side, keys=(*side.keys, CASE), spine_keys=(*side.found_by, CASE))
+    return replace(side, keys=(*side.keys, CASE), found_by=(*side.found_by, CASE))
 
 
 def _numbered(schema: pa.Schema, rows: Sequence[Sequence[Row]]) -> pa.Table:
@@ -191,7 +191,7 @@ def test_nothing_known_and_nothing_asked(join: Join, rows_in: int) -> None:
 def test_a_column_may_have_any_name(join: Join) -> None:
     spine = pa.table({"the `user`": ["ann"], "ts": pa.array([START], MOMENT), 'a."row"': [1], "row": [[2.5]]})
     known = pa.table({"key 0": ["ann"], "event_ts": spine["ts"], "available_ts": spine["ts"], "ts.x": ["yes"]})
-    side = AsOf("the `side`", ("key 0",), ("ts.x",), spine_keys=("the `user`",))
+    side = AsOf("the `side`", ("key 0",), ("ts.x",), found_by=("the `user`",))
     assert join(spine, [(side, known)]).to_pylist() == [
         *(spine.append_column("the `side`__ts.x", [["yes"]]).to_pylist())
     ]
@@ -261,7 +261,7 @@ def test_two_sides_of_one_name_are_refused(join: Join) -> None:
     [
         ({"keys": ()}, "at least one key"),
         ({"columns": ()}, "at least one column"),
-        ({"spine_keys": ("a", "b")}, "1 keys need as many spine keys"),
+        ({"found_by": ("a", "b")}, "1 keys are found by as many columns, not 2"),
         ({"ttl": timedelta(0)}, "would let no row count"),
     ],
 )

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from daybreak.clock import days_before
 from daybreak.features.training import SHOWN, SPINE, UNPROMPTED
-from jobs.spine import spine
+from jobs.spine import spine, wanted_on
 from tests.tiny import Row, day
 
 OUTCOME_HOURS, MATURITY_DAYS = 36, 2
@@ -117,6 +117,23 @@ def test_days_told_at_once_are_as_if_told_alone(spark: SparkSession) -> None:
     events = random_events(Random(3), 500)
     at_once = by_spark(spark, events, DAYS)
     assert [row for row in at_once if row["ds"] == DAYS[1]] == by_spark(spark, events, [DAYS[1]])
+
+
+def test_wanted_on_a_day_is_all_that_had_an_outcome_then(spark: SparkSession) -> None:
+    """Also where the outcome is told in an earlier day's row; as known when the day's labels were mature."""
+    events = random_events(Random(4), 500)
+    names = [field.split()[0] for field in SCHEMA.split(", ")]
+    rows = spark.createDataFrame([tuple(event[name] for name in names) for event in events], SCHEMA)
+    found = [tuple(row.values()) for row in wanted_on(rows, DAYS, MATURITY_DAYS).toArrow().to_pylist()]
+    assert sorted(found) == sorted(
+        {
+            (event["user_id"], event["item_id"], event["ds"])
+            for event in events
+            if event["event_type"] not in ("impression", "dismiss")
+            and event["ds"] in DAYS
+            and event["landed_ds"] <= days_before(event["ds"], -MATURITY_DAYS)
+        }
+    )
 
 
 EVENT: dict[str, Any] = {"user_id": "u", "item_id": "i", "surface": "home", "position": 0}

@@ -96,3 +96,20 @@ def test_a_state_is_told_apart_by_when_it_began(spark: SparkSession, tmp_path: P
     [refused] = split.quarantined().collect()
     assert (account.accepted, account.duplicates, account.quarantined) == (2, 1, 1)
     assert (refused["line"], refused["rules"]) == (4, "user_id.conflict updated_ts.conflict")
+
+
+def test_a_state_told_again_on_another_day_lands_on_both(spark: SparkSession, tmp_path: Path) -> None:
+    """Landed together, after an outage, as night by night: each day has its state, the later one corrected."""
+    told = {"user_id": "u1", "updated_ts": "2026-11-20T08:00:00Z", "status": "active", "country": "DE"}
+    paths = []
+    for day, country in (("2026-11-20", "DE"), ("2026-11-21", "DE"), ("2026-11-22", "FR")):
+        paths.append(tmp_path / f"ds={day}" / "part-00000.jsonl")
+        paths[-1].parent.mkdir()
+        paths[-1].write_text(json.dumps({**told, "country": country}) + "\n")
+    split = Split(spark, USERS, paths)
+    assert {(row["ds"], row["country"]) for row in split.accepted().collect()} == {
+        ("2026-11-20", "DE"),
+        ("2026-11-21", "DE"),
+        ("2026-11-22", "FR"),
+    }
+    assert all((each.quarantined, each.duplicates) == (0, 0) for each in split.accounts().values())

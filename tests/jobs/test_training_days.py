@@ -16,9 +16,9 @@ from daybreak.lake import Lake
 from daybreak.lake.schemas import full_schema
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
-from daybreak.step_io import StepIO
 from daybreak.steps import step_named
 from jobs.training_days import TrainingDays, training_days
+from tests.lake import io_of
 from tests.tiny import day
 
 VIEWS = [chosen.view for chosen in RANKER.chosen]
@@ -41,8 +41,7 @@ def land(lake: Lake, landed: Iterable[int], built: Iterable[int], views: Iterabl
 
 
 def found(settings: Settings, lake: Lake, night: int) -> TrainingDays:
-    io = StepIO(step_named(STEP), day(night), settings, lake, lake.begin(STEP, day(night)))
-    return training_days(io, VIEWS, MATURITY)
+    return training_days(io_of(STEP, settings, day(night)), VIEWS, MATURITY)
 
 
 def days(*numbers: int) -> list[str]:

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from pyspark.sql import SparkSession
 
-from daybreak.datasets import DELIVERIES, EDGES
+from daybreak.datasets import EDGES
 from daybreak.features.described import USER_GRAPH
 from daybreak.lake import Lake, Window
 from daybreak.runner import run_steps
@@ -15,7 +15,7 @@ from daybreak.settings import Settings
 from daybreak.steps import step_named
 from jobs import user_graph
 from tests.jobs.interruptions import ended_at_commit
-from tests.serving_export.nights import put
+from tests.lake import land, put
 from tests.tiny import Row, day
 
 STEP = step_named("jobs.user_graph")
@@ -34,11 +34,10 @@ def tie(src: str, dst: str, kind: str, number: int, *, ended: bool = False, hour
     }
 
 
-def land(lake: Lake, number: int, ties: list[Row]) -> None:
+def land_ties(lake: Lake, number: int, ties: list[Row]) -> None:
     """A night's ties, and the account that says the night was landed."""
     put(lake, EDGES, day(number), ties)
-    counts = dict.fromkeys(("files", "rows_in", "accepted", "quarantined", "duplicates", "late"), 0)
-    put(lake, DELIVERIES, day(number), [{"dataset": "raw/edges", **counts}])
+    land(lake, day(number))
 
 
 def build(settings: Settings, number: int, **overrides) -> dict:
@@ -73,7 +72,7 @@ def random_ties(random: Random, number: int) -> list[Row]:
 def land_nights(settings: Settings) -> None:
     random = Random(5)
     for number in NIGHTS:
-        land(Lake.of(settings), number, random_ties(random, number))
+        land_ties(Lake.of(settings), number, random_ties(random, number))
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +145,7 @@ def test_a_night_built_again_after_later_nights_is_the_same(night_by_night):
 
 def test_places_that_follow_by_hand(settings, lake):
     """A friendship counts for both and once; a block, an ended tie and a tie with oneself give nothing."""
-    land(lake, 0, [
+    land_ties(lake, 0, [
         tie("a", "b", "friend", 0), tie("b", "a", "friend", 0), tie("b", "c", "friend", 0), tie("c", "a", "follow", 0),
         tie("d", "a", "block", 0), tie("e", "f", "friend", 0, ended=True), tie("a", "a", "follow", 0),
     ])  # fmt: skip
@@ -162,18 +161,18 @@ def test_places_that_follow_by_hand(settings, lake):
 
 def test_a_friendship_lasts_as_long_as_somebody_tells_it(settings, lake):
     """One of two tellings may end; with the last one the friendship is over, and the users have zeros."""
-    land(lake, 0, [tie("a", "b", "friend", 0), tie("b", "a", "friend", 0)])
-    land(lake, 1, [tie("a", "b", "friend", 1, ended=True)])
-    land(lake, 2, [tie("b", "a", "friend", 2, ended=True)])
+    land_ties(lake, 0, [tie("a", "b", "friend", 0), tie("b", "a", "friend", 0)])
+    land_ties(lake, 1, [tie("a", "b", "friend", 1, ended=True)])
+    land_ties(lake, 2, [tie("b", "a", "friend", 2, ended=True)])
     build(settings, 2)
     assert [counts_of(settings, number)["a"][0] for number in range(3)] == [1, 1, 0]
 
 
 def test_a_tie_told_late_counts_from_the_night_that_delivered_it(settings, lake):
     """However long ago it began; and one told late does not undo what has been told since."""
-    land(lake, 0, [tie("a", "b", "follow", 0)])
-    land(lake, 1, [tie("a", "b", "follow", 1, ended=True)])
-    land(lake, 2, [tie("a", "c", "follow", 0), tie("a", "b", "follow", 0, hour=13)])
+    land_ties(lake, 0, [tie("a", "b", "follow", 0)])
+    land_ties(lake, 1, [tie("a", "b", "follow", 1, ended=True)])
+    land_ties(lake, 2, [tie("a", "c", "follow", 0), tie("a", "b", "follow", 0, hour=13)])
     build(settings, 2)
     assert [counts_of(settings, number)["a"][1] for number in range(3)] == [1, 0, 1]
     assert "c" not in counts_of(settings, 1)
@@ -181,7 +180,7 @@ def test_a_tie_told_late_counts_from_the_night_that_delivered_it(settings, lake)
 
 def test_a_hub_has_no_clustering(settings, lake):
     """Above the bound it is null; everything else is told."""
-    land(lake, 0, [tie("hub", f"u{number}", "friend", 0) for number in range(4)])
+    land_ties(lake, 0, [tie("hub", f"u{number}", "friend", 0) for number in range(4)])
     build(settings, 0, most_neighbours=3)
     assert rows_of(settings, 0)["hub"]["clustering"] is None
     build(settings, 0, most_neighbours=4)
@@ -191,6 +190,6 @@ def test_a_hub_has_no_clustering(settings, lake):
 
 def test_a_night_without_ties_has_no_rows(settings, lake):
     """The night is built all the same, so that it is not taken for missing."""
-    land(lake, 0, [])
+    land_ties(lake, 0, [])
     assert build(settings, 0)["rows"] == 0
     assert lake.table(TABLE).was_written(day(0))

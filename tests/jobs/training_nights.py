@@ -10,7 +10,7 @@ from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
 from tests.jobs.feature_nights import COUNTED_STEPS, DESCRIBED_STEPS, build, item_state, land_nights, random_events
-from tests.serving_export.nights import put_days
+from tests.lake import put_days
 from tests.tiny import Row, day
 
 NIGHTS = 7

@@ -13,8 +13,9 @@ from daybreak.errors import InputError, SettingsError
 from daybreak.features.as_of import EVENT_TS
 from daybreak.features.training import RANKER_ROWS
 from daybreak.lake import Lake
+from daybreak.leaks import proof
 from daybreak.leaks.planting import Planted
-from daybreak.leaks.proof import VIEWS, Proof, prove
+from daybreak.leaks.proof import TRIED_VIEWS, Proof, prove
 from daybreak.settings import Settings
 from jobs import point_in_time_duckdb, training_set, user_brand
 from jobs.affinity import affinity
@@ -36,11 +37,11 @@ def files_of(home: Path) -> dict[str, tuple[int, int]]:
 def test_a_planted_future_changes_no_training_row_and_the_lake_stays_as_it_was(trained: Settings) -> None:
     """Though it changes every view's features of the day's own night, which an hour later would have been known."""
     before = files_of(trained.home)
-    proof = prove(trained)
-    assert proof.holds
-    assert (proof.day, proof.rows) == (day(TRIED), Lake.of(trained).table(RANKER_ROWS).days()[day(TRIED)])
-    assert set(proof.reached_views) == {view.name for view in VIEWS}
-    assert proof.unreached_views == ()
+    found = prove(trained)
+    assert found.holds
+    assert (found.day, found.rows) == (day(TRIED), Lake.of(trained).table(RANKER_ROWS).days()[day(TRIED)])
+    assert set(found.reached_views) == {view.name for view in TRIED_VIEWS}
+    assert found.unreached_views == ()
     assert files_of(trained.home) == before
 
 
@@ -52,26 +53,52 @@ def test_what_leaks_is_named_and_so_is_what_was_not_tried(trained: Settings, mon
     monkeypatch.setattr(
         user_brand, "affinity", lambda tastes, *more: affinity(tastes.where(F.col(DS) < day(TRIED)), *more)
     )
-    proof = prove(trained)
-    assert proof.moved
-    assert not proof.holds
-    assert {"user_profile__country", "item_catalogue__category", "clicked", "purchased"} <= set(proof.moved_columns)
-    assert not any(name.startswith("user_activity") for name in proof.moved_columns)
-    assert proof.moved_views == ()
-    assert proof.unreached_views == ("user_brand",)
+    found = prove(trained)
+    assert found.moved
+    assert not found.holds
+    assert {"user_profile__country", "item_catalogue__category", "clicked", "purchased"} <= set(found.moved_columns)
+    assert not any(name.startswith("user_activity") for name in found.moved_columns)
+    assert found.moved_views == ()
+    assert found.unreached_views == ("user_brand",)
 
 
 def test_a_view_of_which_nothing_is_proved_is_no_proof() -> None:
-    """Though nothing moved."""
-    nothing = Proof(day(TRIED), 10, Planted(1, 1, 1, 1), 0, {}, (), ("user_item",), ())
-    assert nothing.holds
-    assert not replace(nothing, unreached_views=("user_brand",)).holds
+    """Nothing moved, but in one view nothing that was planted could have."""
+    nothing_moved = Proof(
+        day=day(TRIED),
+        rows=10,
+        planted=Planted(late_events=1, outcomes_after_maturity=1, user_states=1, item_states=1),
+        moved_rows=0,
+        moved_columns={},
+        moved_views=(),
+        reached_views=("user_item",),
+        unreached_views=(),
+    )
+    assert nothing_moved.holds
+    assert not replace(nothing_moved, unreached_views=("user_brand",)).holds
 
 
 def test_without_training_rows_the_error_says_when_there_are_some(settings: Settings) -> None:
     """A young lake has none until labels are mature."""
     with pytest.raises(InputError, match=r"training/ranker_rows has rows of 0 days, .*: a day gets rows when"):
         prove(settings)
+
+
+@pytest.mark.parametrize(
+    ("tried", "sentence"),
+    [
+        (SHOWN_DAY, f"{day(SHOWN_DAY)} is tried together with the next day, .* once night {day(7)} was landed"),
+        (SHOWN_DAY + 1, f"{day(SHOWN_DAY + 1)} has no training rows to try"),
+    ],
+)
+def test_a_day_that_cannot_be_tried_is_refused_before_any_step_runs(
+    trained: Settings, monkeypatch: pytest.MonkeyPatch, tried: int, sentence: str
+) -> None:
+    """The newest day of rows has none after it; a later one has no rows."""
+    monkeypatch.setattr(proof, "run_steps", lambda *steps: pytest.fail("a step ran"))
+    with pytest.raises(InputError, match=sentence):
+        prove(trained, day(tried))
+    assert not list(trained.scratch.glob("leaks-*"))
 
 
 def test_a_lake_elsewhere_is_not_copied(settings: Settings) -> None:

@@ -21,7 +21,7 @@ def numbers(values) -> np.ndarray:
 
 
 def lists_of(ranking: Ranking) -> dict[int, list[int]]:
-    """The ranking as a list a query; ranks must count from 0."""
+    """The ranking as one list per query; ranks must count from 0."""
     lists: dict[int, list[int]] = {}
     for query, candidate, rank in zip(ranking.queries, ranking.candidates, ranking.ranks, strict=True):
         lists.setdefault(int(query), []).append(int(candidate))

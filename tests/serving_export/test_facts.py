@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from daybreak.datasets import EVENTS, ITEMS, USERS
 from serving_export.facts import Facts, Pairs, gather
-from tests.serving_export.nights import NIGHT, io_of, put
+from tests.lake import io_of, put
+from tests.serving_export.nights import NIGHT
 from tests.tiny import day, event
 
 

@@ -17,7 +17,8 @@ from daybreak.steps import step_named
 from daybreak.surfaces import load_surfaces
 from serving_export.facts import gather
 from serving_export.gates import judge
-from tests.serving_export.nights import NIGHT, io_of, put, put_tiny_night
+from tests.lake import io_of, put
+from tests.serving_export.nights import NIGHT, put_tiny_night
 from tests.tiny import Row, TinyWorld, day
 
 WORLD = TinyWorld()
@@ -120,7 +121,7 @@ def test_every_repeat_in_a_list_is_counted(settings, night):
     first = candidate(night, USER, 0)
     rows = changed(changed(night, USER, 1, candidate_id=first), USER, 2, candidate_id=first)
     lists = pa.Table.from_pylist([row for row in rows if row["surface"] == "for_you"], schema=full_schema(LISTS))
-    found = {v.gate: v for v in judge(surface, lists, gather(io_of("serving_export.gates", settings)))}
+    found = {v.gate: v for v in judge(surface, lists, gather(io_of("serving_export.gates", settings, NIGHT)))}
     assert found["duplicates"].value == 3
     assert found["duplicates"].detail == ", ".join([f"{USER} → {first}"] * 3)
 
@@ -128,7 +129,7 @@ def test_every_repeat_in_a_list_is_counted(settings, night):
 def test_bounds_are_those_of_the_surface(settings, night):
     """The share that may be missing is exactly the one declared."""
     surface = load_surfaces(settings.surfaces)["for_you"]
-    facts = gather(io_of("serving_export.gates", settings))
+    facts = gather(io_of("serving_export.gates", settings, NIGHT))
     rows = [row for row in without(night, mine(night, USER)) if row["surface"] == "for_you"]
     lists = pa.Table.from_pylist(rows, schema=full_schema(LISTS))
     missing = 1 / len(facts.active_users)

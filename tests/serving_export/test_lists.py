@@ -14,7 +14,8 @@ from daybreak.lake import Window
 from daybreak.runner import run_steps
 from daybreak.step_io import StepIO
 from daybreak.steps import step_named
-from tests.serving_export.nights import NIGHT, all_items, items_of, put, put_tiny_night, users_of
+from tests.lake import put
+from tests.serving_export.nights import NIGHT, all_items, items_of, put_tiny_night, users_of
 from tests.tiny import TinyWorld, day
 
 LISTS_STEP = step_named("serving_export.lists")

@@ -14,7 +14,8 @@ from daybreak.runner import run_steps
 from daybreak.steps import step_named
 from serving_export import publish
 from serving_export.reader.snapshot import Snapshot
-from tests.serving_export.nights import NIGHT, put, put_candidates, put_tiny_night
+from tests.lake import put
+from tests.serving_export.nights import NIGHT, put_candidates, put_tiny_night
 from tests.tiny import TinyWorld, day
 
 STEPS = [step_named(f"serving_export.{name}") for name in ("lists", "gates", "publish")]

@@ -14,7 +14,8 @@ from daybreak.lake import Lake, Window
 from daybreak.lake.schemas import full_schema
 from daybreak.runner import run_steps
 from daybreak.steps import step_named
-from tests.serving_export.nights import put
+from tests.lake import land as tell_landed
+from tests.lake import put
 from tests.tiny import day, event
 from validation.audit import audit
 
@@ -126,12 +127,42 @@ def test_the_audit_needs_a_landing(settings, lake):
         run_steps([AUDIT], TODAY, settings)
 
 
+def test_rows_that_an_audit_refused_stop_later_nights_too(settings, lake):
+    """Until they are landed anew: nothing is built on them because a night has passed."""
+    land(lake, [*CLEAN, clean(9, price=-1.0)])
+    with pytest.raises(GateError):
+        run_steps([AUDIT], TODAY, settings)
+    tomorrow = event(20, day(6), "u1", "i1")
+    put(lake, EVENTS, day(6), [tomorrow])
+    tell_landed(lake, day(6))
+    with pytest.raises(GateError, match="price column values to be between"):
+        run_steps([AUDIT], day(6), settings)
+    land(lake, CLEAN)
+    assert run_steps([AUDIT], day(6), settings)[0].summary["failed"] == 0
+    assert run_steps([AUDIT], day(6), settings)[0].summary["days"] == 1
+
+
+def test_a_night_that_brought_nothing_of_its_day_does_not_stop_the_next(settings, lake):
+    """It stopped itself; its rows are sound."""
+    land(lake, [clean(0, event_ts=f"{day(4)}T12:00:00Z")])
+    with pytest.raises(GateError):
+        run_steps([AUDIT], TODAY, settings)
+    put(lake, EVENTS, day(6), [event(20, day(6), "u1", "i1")])
+    tell_landed(lake, day(6))
+    assert run_steps([AUDIT], day(6), settings)[0].summary["failed"] == 0
+
+
 def test_states_are_told_apart_by_when_they_began(settings, lake):
     """An item may have two states on one day, and may not have one of them twice."""
     land(lake, CLEAN)
     state = {"item_id": "i1", "updated_ts": f"{TODAY}T01:00:00Z", "title": "Lamp", "status": "active"}
     put(lake, ITEMS, TODAY, [state, {**state, "updated_ts": f"{TODAY}T02:00:00Z"}])
     assert run_steps([AUDIT], TODAY, settings)[0].summary["failed"] == 0
+    before = {**state, "updated_ts": f"{day(4)}T01:00:00Z"}
+    for night in (day(4), TODAY):
+        put(lake, ITEMS, night, [before])
+    tell_landed(lake, day(4))
+    assert run_steps([AUDIT], TODAY, settings)[0].summary["failed"] == 0, "told again on another day"
     put(lake, ITEMS, TODAY, [state, state])
     with pytest.raises(GateError, match="compound columns to be unique"):
         run_steps([AUDIT], TODAY, settings)

@@ -10,6 +10,7 @@ import pytest
 
 from daybreak.clock import end_of
 from daybreak.contracts import ColumnType
+from daybreak.features.catalogue import FeatureFacts
 from daybreak.features.on_request import ON_REQUEST
 from daybreak.features.statistics import FeatureStats
 from daybreak.features.views import VIEWS
@@ -17,6 +18,7 @@ from daybreak.lake import Lake
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
+from tests.lake import land
 from tests.validation.test_report_page import EVIL, Reader
 from validation.report.features import FeatureCard, render_features
 
@@ -36,7 +38,7 @@ TOLD_OF_LISTS = replace(TOLD_OF_WORDS, top_values=None, top_shares=None, mean_le
 
 
 def stats() -> list[FeatureStats]:
-    """A row a feature, by its type."""
+    """One row per feature, by its type."""
     by_type = {ColumnType.STRING: TOLD_OF_WORDS, **dict.fromkeys(NUMBERS, TOLD_OF_NUMBERS)}
     return [
         replace(by_type.get(feature.type, TOLD_OF_LISTS), view=view.name, feature=feature.name, type=feature.type)
@@ -61,8 +63,14 @@ def test_every_view_and_feature_is_on_it(page: str) -> None:
             assert f"{feature.name} {feature.type} {feature.doc}" in section
         assert view.name in read.ids
     for computed in ON_REQUEST:
-        assert f"{computed.name} {computed.type} {computed.doc} {', '.join(computed.inputs)}" in read.text
-    assert "click_rate_7d float64 views an impression, drawn to everybody's rate where few 7 days 50.0%" in read.text
+        assert (
+            f"{computed.name} {computed.type} {computed.doc} {', '.join(given.name for given in computed.inputs)}"
+            in read.text
+        )
+    assert (
+        "click_rate_7d float64 views per impression; of few impressions, drawn towards the rate over all 7 days 50.0%"
+        in read.text
+    )
 
 
 def test_values_are_drawn_by_their_type(page: str) -> None:
@@ -78,7 +86,7 @@ def test_values_are_drawn_by_their_type(page: str) -> None:
 
 def test_bars_are_as_tall_as_their_shares() -> None:
     """The fullest bin fills the drawing, an empty one is not drawn, and a nearly empty one can be seen."""
-    card = FeatureCard(VIEWS["user_sessions"].features[0], TOLD_OF_NUMBERS, ())
+    card = FeatureCard(FeatureFacts(VIEWS["user_sessions"].features[0], (), TOLD_OF_NUMBERS), TOLD_OF_NUMBERS)
     assert [bar.height for bar in card.bars] == [24.0, 12.0, 6.0, 4.8, 1.0, 1.2]
     assert [bar.x for bar in card.bars] == [0, 12, 24, 36, 60, 108]
     assert all(bar.y + bar.height == pytest.approx(24) for bar in card.bars)
@@ -102,7 +110,7 @@ def test_a_stale_view_says_why() -> None:
     rows = [replace(row, newest_event_ts=old) if row.view == "user_item" else row for row in stats()]
     page = render_features(DS, "06:00", rows).decode()
     assert (
-        f"stale its newest row is of night {DS}, 46 h old when this night was due, and may be 36 h"
+        f"stale its newest night is {DS}, 46 h old when this night was due, and may be 30 h"
         in Reader(_section(page, "user_item")).text
     )
     assert Reader(page).text.count(" stale ") == 2
@@ -112,6 +120,7 @@ def test_the_page_of_the_night_links_to_it_once_it_is_there(settings: Settings, 
     """A link that leads nowhere is not shown."""
     report, features = step_named("validation.report"), step_named("validation.feature_stats")
     found = []
+    land(lake, DS)
     for steps in ([report], [features, report]):
         run_steps(steps, DS, settings)
         found.append("features.html" in Reader((settings.reports / f"{DS}.html").read_text(encoding="utf-8")).links)

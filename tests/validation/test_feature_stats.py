@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +17,9 @@ from hypothesis import example, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from daybreak.clock import days_before, end_of
+from daybreak.clock import EPOCH, days_before, end_of
 from daybreak.contracts import ColumnType
+from daybreak.duckdb_files import opened
 from daybreak.features.declaration import Entity, Feature, FeatureView
 from daybreak.features.described import ITEM_CATALOGUE, USER_GRAPH, USER_PROFILE
 from daybreak.features.statistics import FEATURE_STATS, FeatureStats, Freshness
@@ -28,8 +30,8 @@ from daybreak.lineage import RunRecord
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
-from tests.serving_export.nights import put
-from validation.feature_values import EPOCH, Bounds, ViewFiles, rows_of
+from tests.lake import land, put
+from validation.feature_values import ViewFiles, ViewRows
 
 STEP = step_named("validation.feature_stats")
 DS = "2026-11-20"
@@ -137,11 +139,12 @@ def measured(tried: FeatureView, rows: list[dict[str, Any]], *, sample_rows: int
         paths = [str(Path(folder) / f"{number}.parquet") for number in range(2)]
         for path, part in zip(paths, (rows[::2], rows[1::2]), strict=True):
             pq.write_table(pa.Table.from_pylist(part, schema=data_schema(tried.dataset)), path)
-        with rows_of(tried, ViewFiles(DS, paths, are_of_tonight=True), Bounds(sample_rows, 256, Path(folder))) as found:
+        with closing(opened(Path(folder), "256MB")) as engine:
+            found = ViewRows(tried, ViewFiles(DS, paths, are_of_tonight=True), engine)
             counted = found.counted()
             looked_at = found.take_sample(counted["rows"], sample_rows)
             features = {feature.name: found.measured(feature) for feature in tried.features}
-            return {**counted, **looked_at, "newest_event_ts": found.newest_event_ts(), **features}
+            return {**counted, **looked_at, **features}
 
 
 @trying(max_examples=40)
@@ -154,7 +157,6 @@ def test_every_figure_is_that_of_a_plain_loop(values: list[dict[str, Any]]) -> N
     rows = [{"user_id": f"u{n // 2}", "item_id": f"i{n % 2}", **stamps, **row} for n, row in enumerate(values)]
     found = measured(view(nightly=True), rows)
     assert (found["rows"], found["entities"], found["looked_at"]) == (len(rows),) * 3
-    assert found["newest_event_ts"] == (NIGHT_END if rows else None)
     for name in KINDS:
         assert found[name] == expected(name, rows), name
 
@@ -209,6 +211,7 @@ def _place(user: str, ds: str, **values: Any) -> dict[str, Any]:
 
 
 def _run(settings: Settings, lake: Lake, ds: str = DS) -> tuple[RunRecord, dict[tuple[str, str], FeatureStats]]:
+    land(lake, ds)
     (record,) = run_steps([STEP], ds, settings)
     rows = lake.table(FEATURE_STATS).read(Window(since=ds, until=ds), FEATURE_STATS.column_names).to_pylist()
     return record, {(row["view"], row["feature"]): FeatureStats(**row) for row in rows}
@@ -243,7 +246,7 @@ def test_a_nightly_view_may_miss_a_night_and_is_stale_after_two(settings: Settin
     long_ago = {"event_ts": "2020-01-01T00:00:00Z", "available_ts": "2026-01-02T06:00:00Z", "ds": "2026-01-01"}
     put(lake, ITEM_CATALOGUE.dataset, "2026-01-01", [{"item_id": "i0", **long_ago}])
     record, stats = _run(settings, lake)
-    why = f"its newest row is of night {before}, 54 h old when this night was due, and may be 36 h"
+    why = f"its newest night is {before}, 54 h old when this night was due, and may be 30 h"
     assert record.summary["stale"] == f"user_graph: {why}"
     friends = stats["user_graph", "friends"]
     assert (friends.rows, friends.entities, friends.nulls, friends.null_share, friends.median) == (0, 0, 0, None, None)
@@ -252,14 +255,15 @@ def test_a_nightly_view_may_miss_a_night_and_is_stale_after_two(settings: Settin
     assert why in page
 
 
-def test_rows_that_are_too_old_make_a_view_stale() -> None:
-    """Measured at the moment the night is due; exactly as old as may be is fresh."""
+@pytest.mark.parametrize(("night_due", "hours"), [("06:00", 6), ("18:30", 18.5), ("00:00", 0)])
+def test_what_is_too_old_makes_a_view_stale(night_due: str, hours: float) -> None:
+    """Exactly as old as may be is fresh; how late in the day nights are due does not matter."""
     tried = view(nightly=True)
-    due = end_of(DS) + timedelta(hours=6)
-    assert Freshness(DS, "06:00", DS, due - timedelta(days=2)).why_stale(tried) is None
-    too_old = Freshness(DS, "06:00", DS, due - timedelta(days=2, hours=1)).why_stale(tried)
-    assert too_old == f"its newest row is of night {DS}, 49 h old when this night was due, and may be 48 h"
-    assert Freshness(DS, "06:00", None, None).why_stale(tried) is None
+    assert Freshness(DS, night_due, DS, end_of(DS) - timedelta(days=2)).why_stale(tried) is None
+    too_old = Freshness(DS, night_due, DS, end_of(DS) - timedelta(days=2, hours=1)).why_stale(tried)
+    assert too_old is not None
+    assert too_old.startswith(f"its newest night is {DS}, {49 + hours:.0f} h old when this night was due, and may be")
+    assert Freshness(DS, night_due, None, None).why_stale(tried) is None
 
 
 def test_a_night_told_again_gives_the_same_rows_and_page(settings: Settings, lake: Lake) -> None:
@@ -282,7 +286,8 @@ def test_a_feature_that_older_files_lack_is_null_there(tmp_path: Path) -> None:
     old = data_schema(tried.dataset).empty_table().drop_columns(["word", "whole"])
     row = {"user_id": "u", "item_id": "i", "event_ts": NIGHT_END, "available_ts": NIGHT_END, "truth": True}
     pq.write_table(pa.Table.from_pylist([row], schema=old.schema), path)
-    with rows_of(tried, ViewFiles(DS, [str(path)], are_of_tonight=True), Bounds(10, 256, tmp_path)) as found:
+    with closing(opened(tmp_path, "256MB")) as engine:
+        found = ViewRows(tried, ViewFiles(DS, [str(path)], are_of_tonight=True), engine)
         found.take_sample(1, 10)
         features = {feature.name: found.measured(feature) for feature in tried.features}
     assert (features["word"]["nulls"], features["whole"]["nulls"], features["truth"]["nulls"]) == (1, 1, 0)

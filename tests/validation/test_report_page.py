@@ -29,7 +29,7 @@ from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
 from tests.daybreak.records import record
-from tests.serving_export.nights import put
+from tests.lake import put
 from tests.tiny import event
 
 DS = "2026-11-20"

@@ -107,7 +107,7 @@ def test_compressed_files_hold_the_plain_text_and_no_time_or_name(tmp_path: Path
 
 
 def test_the_other_form_of_a_file_is_removed(tmp_path: Path) -> None:
-    """Simulating plain after compressed leaves one file a day, so that no row is delivered twice."""
+    """Simulating plain after compressed leaves one file per day, so that no row is delivered twice."""
     _simulated(tmp_path, 1)
     simulate(Simulation(TINY, 1, _to(tmp_path, plain=True)), lambda _: None)
     assert [path.name for path in (tmp_path / "landing" / "events").rglob("part*")] == ["part-00000.jsonl"]

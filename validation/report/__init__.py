@@ -1,1 +1,1 @@
-"""The night's report: a page a night that tells what happened, why, and what to do next; an index of all nights."""
+"""The night's report: one page per night that tells what happened, why, and what to do next; an index of all nights."""

@@ -23,7 +23,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One row an item: `item_id`, `title`, `category`; and the ids of those that may be shown."""
+    """One row per item: `item_id`, `title`, `category`; and the ids of those that may be shown."""
 
     items: pa.Table
     shown: pa.Array

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from daybreak.features.catalogue import (
-    services_computing,
-    services_using,
-    spread_in_words,
-    ttl_in_words,
-    value_in_words,
-    window_in_words,
-)
-from daybreak.features.declaration import Feature, FeatureView
-from daybreak.features.on_request import ON_REQUEST
-from daybreak.features.statistics import BINS, FeatureStats, Freshness, in_hours
+from daybreak.features.catalogue import FeatureFacts, ViewFacts, catalogue, request_facts
+from daybreak.features.statistics import BINS, FeatureStats, in_hours
 from daybreak.features.views import VIEWS
+from daybreak.features.words import spread_in_words, ttl_in_words, value_in_words, window_in_words
 from validation.report.page import rendered
 
 FEATURES_PAGE = "features.html"
@@ -40,13 +32,12 @@ class Bar:
 class FeatureCard:
     """One feature as the page shows it."""
 
-    feature: Feature
+    facts: FeatureFacts
     stats: FeatureStats
-    models: tuple[str, ...]
 
     @property
     def window(self) -> str:
-        return window_in_words(self.feature)
+        return window_in_words(self.facts.feature)
 
     @property
     def spread(self) -> str:
@@ -86,40 +77,24 @@ class FeatureCard:
 class ViewCard:
     """One view as the page shows it."""
 
-    view: FeatureView
-    features: list[FeatureCard]
-    models: tuple[str, ...]
-    freshness: Freshness
+    facts: ViewFacts
 
     @property
-    def rows(self) -> int:
-        return self.features[0].stats.rows
+    def features(self) -> list[FeatureCard]:
+        return [FeatureCard(facts, facts.stats) for facts in self.facts.features if facts.stats]
 
     @property
     def ttl(self) -> str:
-        return ttl_in_words(self.view)
+        return ttl_in_words(self.facts.view)
 
     @property
     def age(self) -> str:
-        return "–" if self.freshness.age is None else in_hours(self.freshness.age)
-
-    @property
-    def stale(self) -> str | None:
-        return self.freshness.why_stale(self.view)
+        freshness = self.facts.freshness
+        return in_hours(freshness.age) if freshness and freshness.age is not None else "–"
 
 
 def render_features(ds: str, night_due: str, stats: Sequence[FeatureStats]) -> bytes:
     """The page, as of a night."""
-    of_features = {(row.view, row.feature): row for row in stats}
-    views = [_view_card(view, of_features, ds, night_due) for view in VIEWS.values()]
-    on_request = [(feature, services_computing(feature)) for feature in ON_REQUEST]
+    views = [ViewCard(facts) for facts in catalogue(list(VIEWS.values()), stats, ds, night_due)]
     size = {"width": WIDTH, "height": TALLEST}
-    return rendered("features.html.j2", ds=ds, views=views, on_request=on_request, drawing=size)
-
-
-def _view_card(view: FeatureView, stats: dict[tuple[str, str], FeatureStats], ds: str, night_due: str) -> ViewCard:
-    cards = [
-        FeatureCard(feature, stats[view.name, feature.name], services_using(view, feature.name))
-        for feature in view.features
-    ]
-    return ViewCard(view, cards, services_using(view), cards[0].stats.freshness(ds, night_due))
+    return rendered("features.html.j2", ds=ds, views=views, on_request=request_facts(), drawing=size)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daybreak.leaks.telling import auc, tell
+from daybreak.leaks.feature_scores import auc, scores_of
 
 SCORED = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 0.5, 2.0, float("-inf")]), st.booleans()), max_size=40)
 
@@ -24,8 +24,8 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[floa
     assert auc(scores, outcomes) == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
 
 
-def told(values: pa.Array, label: list[bool]) -> float | None:
-    (one,) = tell(pa.table({"feature": values, "label": pa.array(label)}), ["feature"], "label")
+def score(values: pa.Array, label: list[bool]) -> float | None:
+    (one,) = scores_of(pa.table({"feature": values, "label": pa.array(label)}), ["feature"], "label")
     return one.auc
 
 
@@ -47,16 +47,16 @@ RANDOM = np.random.default_rng(1)
 def test_a_feature_made_of_the_outcome_tells_all(values: pa.Array) -> None:
     """Whatever its type, and also where it is the opposite, or missing just there."""
     shuffled = RANDOM.permutation(len(CLICKED))
-    assert told(values.take(pa.array(shuffled)), [CLICKED[n] for n in shuffled]) == pytest.approx(1.0)
+    assert score(values.take(pa.array(shuffled)), [CLICKED[n] for n in shuffled]) == pytest.approx(1.0)
 
 
 def test_a_word_of_its_own_for_each_row_tells_nothing() -> None:
     """Rates are learned from other rows, so that an id does not look like knowledge."""
     shuffled = RANDOM.permutation(len(CLICKED))
-    assert told(pa.array([f"id{n}" for n in shuffled]), [CLICKED[n] for n in shuffled]) == 0.5
+    assert score(pa.array([f"id{n}" for n in shuffled]), [CLICKED[n] for n in shuffled]) == 0.5
 
 
 def test_lists_and_labels_that_never_differ_are_not_scored() -> None:
     """What cannot be said is told as such."""
-    assert told(pa.array([[1.0]] * 400), CLICKED) is None
-    assert told(pa.array(range(400)), [False] * 400) is None
+    assert score(pa.array([[1.0]] * 400), CLICKED) is None
+    assert score(pa.array(range(400)), [False] * 400) is None

@@ -20,18 +20,18 @@ Truths = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Told:
-    """A feature and how well it tells the outcome apart; None where that cannot be said."""
+class FeatureScore:
+    """A feature and how well it alone tells the outcome apart; None where that cannot be said."""
 
     feature: str
     auc: float | None
 
 
-def tell(rows: pa.Table, features: list[str], label: str) -> list[Told]:
+def scores_of(rows: pa.Table, features: list[str], label: str) -> list[FeatureScore]:
     """Every feature, the most telling first."""
     outcomes = np.asarray(rows.column(label).to_numpy(), dtype=np.bool_)
-    told = [Told(name, _auc_of(rows.column(name), outcomes)) for name in features]
-    return sorted(told, key=lambda each: (-(each.auc or 0.0), each.feature))
+    scores = [FeatureScore(name, _auc_of(rows.column(name), outcomes)) for name in features]
+    return sorted(scores, key=lambda each: (-(each.auc or 0.0), each.feature))
 
 
 def _auc_of(values: pa.ChunkedArray, outcomes: Truths) -> float | None:
@@ -44,11 +44,7 @@ def _auc_of(values: pa.ChunkedArray, outcomes: Truths) -> float | None:
         scores = _numbers(values.cast(pa.int64()))
     else:
         scores = _numbers(values)
-    return either_way(auc(scores, outcomes))
-
-
-def either_way(area: float | None) -> float | None:
-    """A feature that tells who will not is as telling."""
+    area = auc(scores, outcomes)
     return None if area is None else max(area, 1 - area)
 
 
@@ -58,14 +54,14 @@ def _numbers(values: pa.ChunkedArray) -> Floats:
 
 
 def _held_out_rates(values: pa.ChunkedArray, outcomes: Truths) -> tuple[Floats, Truths]:
-    """For every second row, the share of outcomes that its word had in the others; a new word has everybody's share."""
+    """For every second row, the share of outcomes that its word had in the others; a new word has the share of all."""
     words: npt.NDArray[Any] = values.dictionary_encode().combine_chunks().indices.fill_null(-1).to_numpy() + 1
     learn = np.arange(len(words)) % 2 == 0
     size = int(words.max(initial=0)) + 1
     seen = np.bincount(words[learn], minlength=size)
     hits = np.bincount(words[learn], weights=outcomes[learn], minlength=size)
-    everybodys = outcomes[learn].mean() if learn.any() else 0.0
-    rates = (hits + everybodys) / (seen + 1)
+    overall = outcomes[learn].mean() if learn.any() else 0.0
+    rates = (hits + overall) / (seen + 1)
     return rates[words[~learn]], outcomes[~learn]
 
 
