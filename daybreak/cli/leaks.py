@@ -75,10 +75,15 @@ def _show(proof: Proof, scores: list[FeatureScore]) -> None:
     planted = proof.planted
     console.print(
         f"Planted after the fact of {proof.day}: {planted.late_events:,} late events,"
-        f" {planted.outcomes_after_maturity:,} outcomes after labels were mature, {planted.user_states:,} user states,"
-        f" {planted.item_states:,} item states."
+        f" {planted.events_of_the_day:,} events of the day, {planted.outcomes_after_maturity:,} outcomes after labels were mature,"
+        f" {planted.user_states:,} user states, {planted.item_states:,} item states, {planted.ties:,} ties."
     )
     console.print(f"They reached the features of {proof.day} in: {_listed(proof.reached_views)}.")
+    if proof.unreached_features:
+        console.print(
+            f"[yellow]Nothing is proved of {', '.join(proof.unreached_features)}[/]: nothing that was planted could"
+            " change them."
+        )
     if not proof.moved:
         console.print(f"[green]None of the {proof.rows:,} training rows of {proof.day} changed.[/]")
     console.print(f"\nWhat each feature alone tells of clicks (0.5 nothing, 1 everything), the first {SHOWN_AT_ONCE}:")

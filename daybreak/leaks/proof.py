@@ -3,25 +3,29 @@
 In a copy of the lake the features of the day's own night and of the two before it are made at once, and then the rows
 of the day together with those of the next: so the night that must not be seen yet is there to be read, and outcomes
 that came too late are too. Then the future is planted and all is made once more. The features of the night before and
-the rows must be the same to the last bit; the features of the day's own night must not, or the planted rows would prove
-nothing.
+the rows must be the same to the last bit, but for the rows of what was planted; the features of the day's own night
+must not, column by column, or the planted rows would prove nothing of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.clock import days_before
 from daybreak.datasets import DELIVERIES
+from daybreak.duckdb_files import quoted
 from daybreak.errors import InputError
+from daybreak.features.as_of import AVAILABLE_TS, EVENT_TS
+from daybreak.features.declaration import Chosen
 from daybreak.features.services import RANKER
 from daybreak.features.training import RANKER_ROWS
 from daybreak.lake import Lake, Window, rows_digest
 from daybreak.leaks.copied import copied, forget
-from daybreak.leaks.planting import Planted, plant
+from daybreak.leaks.planting import PLANTED, Planted, plant
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
@@ -37,7 +41,8 @@ NIGHTS_BEFORE = 2
 class Proof:
     """What became of a day's rows: `moved_rows` were not there before or are gone since, and `moved_columns` tells in
     how many rows a column changed; `moved_views` saw something on the night before that came after it. Of
-    `unreached_views` nothing is proved: their own night has rows, and did not see what was planted either."""
+    `unreached_views` nothing is proved: they have rows, and their own night did not see what was planted either; nor is
+    anything of `unreached_features`, single ones of the other views."""
 
     day: str
     rows: int
@@ -47,6 +52,7 @@ class Proof:
     moved_views: tuple[str, ...]
     reached_views: tuple[str, ...]
     unreached_views: tuple[str, ...]
+    unreached_features: tuple[str, ...]
 
     @property
     def moved(self) -> bool:
@@ -59,11 +65,12 @@ class Proof:
 
 @dataclass(frozen=True)
 class Made:
-    """What a run made: the day's rows, and each view's digest of the night before and of the day's own night."""
+    """What a run made: the day's rows, each view's digest of the night before, and all its rows up to the day's own
+    night."""
 
     rows: pa.Table
     eve: dict[str, str]
-    night: dict[str, str]
+    known: dict[str, pa.Table]
 
 
 def prove(settings: Settings, day: str | None = None) -> Proof:
@@ -76,18 +83,24 @@ def prove(settings: Settings, day: str | None = None) -> Proof:
         before = _make(copy, day, maturity_days)
         planted = plant(Lake.of(copy), before.rows, day, maturity_days)
         after = _make(copy, day, maturity_days)
-        filled = [view.name for view in TRIED_VIEWS if Lake.of(copy).table(view.dataset).days().get(day)]
     moved_rows, moved_columns = _moved(before.rows, after.rows)
-    reached = _unequal(before.night, after.night)
+    filled = [chosen for chosen in RANKER.chosen if after.known[chosen.view.name].num_rows]
+    reached = {chosen.view.name: _reached(chosen, before, after) for chosen in filled}
     return Proof(
         day=day,
         rows=before.rows.num_rows,
         planted=planted,
         moved_rows=moved_rows,
         moved_columns=moved_columns,
-        moved_views=_unequal(before.eve, after.eve),
-        reached_views=reached,
-        unreached_views=tuple(name for name in filled if name not in reached),
+        moved_views=tuple(name for name, digest in before.eve.items() if after.eve[name] != digest),
+        reached_views=tuple(name for name, features in reached.items() if features),
+        unreached_views=tuple(name for name, features in reached.items() if not features),
+        unreached_features=tuple(
+            chosen.as_of.output(feature)
+            for chosen in filled
+            for feature in chosen.names
+            if reached[chosen.view.name] and feature not in reached[chosen.view.name]
+        ),
     )
 
 
@@ -113,8 +126,13 @@ def _make(copy: Settings, day: str, maturity_days: int) -> Made:
     run_steps([step_named(TRAINING)], days_before(day, -maturity_days - 1), copy)
     lake = Lake.of(copy)
     rows = lake.table(RANKER_ROWS).read(Window(day, day))
-    eve = days_before(day, 1)
-    return Made(rows.sort_by("row_id"), _digests(lake, eve), _digests(lake, day))
+    rows = rows.filter(pc.invert(pc.starts_with(rows["row_id"], PLANTED)))
+    tables = {view.name: lake.table(view.dataset) for view in TRIED_VIEWS}
+    return Made(
+        rows.sort_by("row_id"),
+        {name: table.digest(days_before(day, 1)) for name, table in tables.items()},
+        {name: table.read(Window(until=day)) for name, table in tables.items()},
+    )
 
 
 def _newest_day(settings: Settings) -> str:
@@ -127,12 +145,17 @@ def _newest_day(settings: Settings) -> str:
     return days[-2]
 
 
-def _digests(lake: Lake, night: str) -> dict[str, str]:
-    return {view.name: lake.table(view.dataset).digest(night) for view in TRIED_VIEWS}
-
-
-def _unequal(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
-    return tuple(name for name, digest in before.items() if after[name] != digest)
+def _reached(chosen: Chosen, before: Made, after: Made) -> set[str]:
+    """The features that changed of anybody who was known of both times."""
+    keys = ", ".join(map(quoted, chosen.view.keys))
+    newest = f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {EVENT_TS} DESC, {AVAILABLE_TS} DESC) = 1"
+    changed = ", ".join(f"bool_or(old.{name} IS DISTINCT FROM new.{name})" for name in map(quoted, chosen.names))
+    with duckdb.connect() as engine:
+        for name, made in (("old", before), ("new", after)):
+            engine.register(f"all_{name}", made.known[chosen.view.name])
+            engine.execute(f"CREATE VIEW {name} AS FROM all_{name} {newest}")
+        [row] = engine.sql(f"SELECT {changed} FROM old JOIN new USING ({keys})").fetchall()
+    return {name for name, differs in zip(chosen.names, row, strict=True) if differs}
 
 
 def _moved(old: pa.Table, new: pa.Table) -> tuple[int, dict[str, int]]:

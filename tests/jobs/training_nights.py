@@ -18,6 +18,15 @@ NIGHTS = 7
 
 SHOWN_DAY = 3
 FEATURE_STEPS = (*COUNTED_STEPS, *DESCRIBED_STEPS, "item_text")
+SELDOM = {
+    "event_id": "seldom",
+    "event_ts": f"{day(SHOWN_DAY - 1)}T09:00:00+00:00",
+    "user_id": "u-seldom",
+    "item_id": "i1",
+    "event_type": "impression",
+}
+"""The only event of a user: every other one is there every day."""
+
 WORDS = ("red", "blue", "chair", "lamp", "wooden", "soft")
 
 
@@ -37,7 +46,9 @@ def make_week(settings: Settings) -> None:
     users = {
         day(night): [_user(f"u{n}", night, n + night) for n in numbers if n < 12] for night, numbers in changed.items()
     }
-    land_nights(lake, {night: random_events(random, night, most=90) for night in range(NIGHTS)}, items)
+    events = {night: random_events(random, night, most=90) for night in range(NIGHTS)}
+    events[SHOWN_DAY - 1].append(SELDOM)
+    land_nights(lake, events, items)
     put_days(lake, USERS, users)
     build(settings, SHOWN_DAY - 1, FEATURE_STEPS)
     train(settings, NIGHTS - 1)

@@ -35,13 +35,13 @@ def files_of(home: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_a_planted_future_changes_no_training_row_and_the_lake_stays_as_it_was(trained: Settings) -> None:
-    """Though it changes every view's features of the day's own night, which an hour later would have been known."""
+    """Though it changes every feature of the day's own night, which an hour later would have been known."""
     before = files_of(trained.home)
     found = prove(trained)
     assert found.holds
     assert (found.day, found.rows) == (day(TRIED), Lake.of(trained).table(RANKER_ROWS).days()[day(TRIED)])
     assert set(found.reached_views) == {view.name for view in TRIED_VIEWS}
-    assert found.unreached_views == ()
+    assert (found.unreached_views, found.unreached_features) == ((), ())
     assert files_of(trained.home) == before
 
 
@@ -67,12 +67,15 @@ def test_a_view_of_which_nothing_is_proved_is_no_proof() -> None:
     nothing_moved = Proof(
         day=day(TRIED),
         rows=10,
-        planted=Planted(late_events=1, outcomes_after_maturity=1, user_states=1, item_states=1),
+        planted=Planted(
+            late_events=1, events_of_the_day=1, outcomes_after_maturity=1, user_states=1, item_states=1, ties=1
+        ),
         moved_rows=0,
         moved_columns={},
         moved_views=(),
         reached_views=("user_item",),
         unreached_views=(),
+        unreached_features=(),
     )
     assert nothing_moved.holds
     assert not replace(nothing_moved, unreached_views=("user_brand",)).holds
