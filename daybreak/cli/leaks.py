@@ -75,17 +75,23 @@ def _show(proof: Proof, scores: list[FeatureScore]) -> None:
     planted = proof.planted
     console.print(
         f"Planted after the fact of {proof.day}: {planted.late_events:,} late events,"
-        f" {planted.events_of_the_day:,} events of the day, {planted.outcomes_after_maturity:,} outcomes after labels were mature,"
-        f" {planted.user_states:,} user states, {planted.item_states:,} item states, {planted.ties:,} ties."
+        f" {planted.events_of_the_day:,} events of the day,"
+        f" {planted.outcomes_after_maturity:,} outcomes after labels were mature, {planted.user_states:,} user states,"
+        f" {planted.item_states:,} item states, {planted.ties:,} ties.",
+        soft_wrap=True,
     )
-    console.print(f"They reached the features of {proof.day} in: {_listed(proof.reached_views)}.")
+    console.print(f"They reached the features of {proof.day} in: {_listed(proof.reached_views)}.", soft_wrap=True)
     if proof.unreached_features:
         console.print(
             f"[yellow]Nothing is proved of {', '.join(proof.unreached_features)}[/]: nothing that was planted could"
-            " change them."
+            " change them.",
+            soft_wrap=True,
         )
     if not proof.moved:
         console.print(f"[green]None of the {proof.rows:,} training rows of {proof.day} changed.[/]")
-    console.print(f"\nWhat each feature alone tells of clicks (0.5 nothing, 1 everything), the first {SHOWN_AT_ONCE}:")
+    console.print(
+        f"\nWhat each feature alone tells of clicks (0.5 nothing, 1 everything), the first {SHOWN_AT_ONCE}:",
+        soft_wrap=True,
+    )
     for each in scores[:SHOWN_AT_ONCE]:
         console.print(f"  {'  –  ' if each.auc is None else f'{each.auc:.3f}'}  {as_text(each.feature)}")
