@@ -71,6 +71,7 @@ fmt: $(STAMP) ## format, mend what the linter can, write the generated pages
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 	@$(RUN) python -m daybreak.contract_page > docs/contracts.md
+	@$(RUN) python -m daybreak.settings_page > docs/settings.md
 
 bench: $(STAMP) ## measure, each figure against its peer in the same run
 	@$(RUN) python -m benchmarks

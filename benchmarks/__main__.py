@@ -20,7 +20,7 @@ def main() -> None:
     figures = {}
     for name in names:
         done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}", "--json"], stdout=subprocess.PIPE, text=True, check=True
+            [sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True, check=True
         )
         figures[name] = json.loads(done.stdout)
         print(f"{name}")

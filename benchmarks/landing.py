@@ -2,7 +2,7 @@
 
 Both take a whole day: events, users, items and ties. Landing parses, types and checks every rule, tells duplicates,
 keeps the account, fsyncs and commits; the bare job reads with the schema given (no inference) and writes.
-Run: `python -m benchmarks.landing [--events N] [--rounds N] [--json]`.
+Run: `python -m benchmarks.landing [--events N] [--rounds N]`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["DAYBREAK_HOME"] = home
         figures = measure(Path(home), options.events, options.rounds)
-    print(json.dumps(figures) if options.json else _as_text(figures))
+    print(json.dumps(figures, indent=2))
 
 
 def measure(home: Path, events: int, rounds: int) -> dict[str, object]:
@@ -96,10 +95,6 @@ def _timed(job: Callable[[], None]) -> float:
     started = time.perf_counter()
     job()
     return time.perf_counter() - started
-
-
-def _as_text(figures: dict[str, object]) -> str:
-    return json.dumps(figures, indent=2)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ One view of three features and as many users as rows, into SQLite and into a Val
 process of its own: it reads the night from the lake, writes, checks that all entities are there, and commits. Feast's
 default path (its local engine) does a slice of the same rows in the same run. Look-ups are single requests through
 Feast, of one entity and of a hundred, warm, by the median.
-Run: `python -m benchmarks.materialization [--rows N] [--feast-rows N] [--json]`.
+Run: `python -m benchmarks.materialization [--rows N] [--feast-rows N]`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--feast-rows", type=int, default=50_000)
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--part", choices=PARTS, help="one measurement, in the home that DAYBREAK_HOME names")
     options = parser.parse_args()
     views.VIEWS.clear()
@@ -71,7 +70,7 @@ def main() -> None:
         print(json.dumps(PARTS[options.part](load_settings())))
         return
     figures = measure(options.rows, options.feast_rows)
-    print(json.dumps(figures) if options.json else json.dumps(figures, indent=2))
+    print(json.dumps(figures, indent=2))
 
 
 def measure(rows: int, feast_rows: int) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Three nights over a simulated month, as `make nightly` runs them: what a night takes, and what of it is start-up.
 
 The first night lands the whole month; the second is the one to look at. Run: `python -m benchmarks.night [--events
-N] [--json]`.
+N]`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from daybreak.lineage import LineageBook
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=50_000, help="events a day")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["DAYBREAK_HOME"] = home
         figures = measure(Path(home), options.events)
-    print(json.dumps(figures) if options.json else json.dumps(figures, indent=2))
+    print(json.dumps(figures, indent=2))
 
 
 def measure(home: Path, events: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Two million rows of three nightly views (two of users, one of items, a TTL of 7 
 of 100,000 users. Each contender has a process of its own and 2 GB. CPU seconds count all that it started; start-up
 (imports, and Spark's session) is told apart. Growth is the exponent from a million to sixteen million spine rows; a
 skewed spine has 20% of its rows in one user. Feast's default store has to be asked for: it takes minutes and gigabytes.
-Run: `python -m benchmarks.point_in_time [--parts …] [--contenders …] [--millions …] [--json]`.
+Run: `python -m benchmarks.point_in_time [--parts …] [--contenders …] [--millions …]`.
 """
 
 from __future__ import annotations
@@ -47,11 +47,10 @@ def main() -> None:
     default = [name for name in CONTENDERS if name != "feast_dask"]
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=default)
     parser.add_argument("--millions", nargs="+", type=int, default=GROWTH, help="spine rows that growth is tried on")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         figures = measure(Path(home), options.parts, options.contenders, options.millions)
-    print(json.dumps(figures, indent=None if options.json else 2))
+    print(json.dumps(figures, indent=2))
 
 
 def measure(home: Path, parts: Sequence[str], contenders: Sequence[str], millions: Sequence[int]) -> Figures:

@@ -1,4 +1,4 @@
-"""How many events a second one core simulates, JSON and gzip included: `python -m benchmarks.simulate --json`.
+"""How many events a second one core simulates, JSON and gzip included: `python -m benchmarks.simulate`.
 
 The peer, in the same run, is compressing the very same lines with gzip level 1 alone: no writer of such files can
 be faster than that.
@@ -74,14 +74,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=30_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    result = measure(arguments.users, arguments.rounds)
-    if arguments.json:
-        print(json.dumps(result, indent=2))
-    else:
-        for row in result["rows"]:
-            print(f"{row['what']:<58} {row['value']:>14}")
+    print(json.dumps(measure(arguments.users, arguments.rounds), indent=2))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ from daybreak.targets import load
 FOLDERS = ("jobs", "feature_repo", "training", "indexing", "validation", "serving_export")
 
 Summary = dict[str, Any]
-Memory = Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
+Memory = Annotated[
+    str, Field(pattern=r"^\d+(MB|GB)$", description="memory that the engine may take; the rest is spilled")
+]
 """How much memory an engine may take, as a step is told it."""
 
 

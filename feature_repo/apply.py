@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import Field
 
 from daybreak.errors import SettingsError
 from daybreak.features.online import PROJECT
@@ -33,7 +34,7 @@ KINDS = ("entities", "feature_views", "on_demand_feature_views", "feature_servic
 class ApplyConfig(StepConfig):
     """What may change in place."""
 
-    retype: str = ""
+    retype: str = Field("", description="a view whose features may change their types")
 
 
 def run(config: ApplyConfig, io: StepIO) -> Summary:

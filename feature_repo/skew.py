@@ -35,7 +35,7 @@ SHOWN = 5
 class SkewConfig(StepConfig):
     """How many entities of each view are compared, and how much memory the search for their rows may take."""
 
-    entities: int = Field(50, ge=1, le=10_000)
+    entities: int = Field(50, ge=1, le=10_000, description="entities of each view that are looked up and compared")
     memory: Memory = "1GB"
 
 

@@ -23,11 +23,11 @@ from jobs.interest import interested
 class CooccurrenceConfig(StepConfig):
     """Which pairs count, and how many neighbours are kept."""
 
-    window_days: int = Field(28, ge=1)
-    items_per_user: int = Field(100, ge=2)
-    neighbours: int = Field(100, ge=1)
-    min_users: int = Field(2, ge=1)
-    shrinkage: float = Field(10.0, ge=0)
+    window_days: int = Field(28, ge=1, description="days whose events count")
+    items_per_user: int = Field(100, ge=2, description="newest items of a user that can pair")
+    neighbours: int = Field(100, ge=1, description="items kept beside each item")
+    min_users: int = Field(2, ge=1, description="users who must have wanted both")
+    shrinkage: float = Field(10.0, ge=0, description="how much few users in common count for less")
 
 
 def cooccurrence(events: DataFrame, config: CooccurrenceConfig) -> DataFrame:

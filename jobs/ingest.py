@@ -45,7 +45,9 @@ Accounts = dict[Dataset, dict[str, Account]]
 class IngestConfig(StepConfig):
     """How dirty a delivery may be."""
 
-    max_bad_share: float = Field(0.05, ge=0, le=1)
+    max_bad_share: float = Field(
+        0.05, ge=0, le=1, description="share of refused rows above which a delivery stops the night"
+    )
 
 
 def run(config: IngestConfig, io: StepIO) -> Summary:

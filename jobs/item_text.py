@@ -54,14 +54,16 @@ Stretch = tuple[Maker | None, list[str]]
 class ItemTextConfig(StepConfig):
     """How texts become vectors, and when the basis has aged."""
 
-    dimensions: int = Field(32, ge=1)
-    most_terms: int = Field(50_000, ge=1)
-    least_items: int = Field(2, ge=1)
-    fit_items: int = Field(50_000, ge=1)
-    refit_unknown: float = Field(0.3, gt=0, le=1)
-    refit_least_words: int = Field(1_000, ge=1)
-    refit_days: int = Field(180, ge=1)
-    encoder: str | None = None
+    dimensions: int = Field(32, ge=1, description="numbers of a vector")
+    most_terms: int = Field(50_000, ge=1, description="most words of a basis")
+    least_items: int = Field(2, ge=1, description="items that must say a word for it to count")
+    fit_items: int = Field(50_000, ge=1, description="most items that a basis is fitted on")
+    refit_unknown: float = Field(
+        0.3, gt=0, le=1, description="share of unknown words in a night's items above which a new basis is fitted"
+    )
+    refit_least_words: int = Field(1_000, ge=1, description="words that they must say at least")
+    refit_days: int = Field(180, ge=1, description="age at which a basis is fitted anew")
+    encoder: str | None = Field(None, description="`module:function` from texts to vectors, in place of the basis")
 
     @property
     def space(self) -> str:

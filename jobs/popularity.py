@@ -21,8 +21,10 @@ from jobs.interest import decay, interested, sum_in_order
 class PopularityConfig(StepConfig):
     """Over which time popularity is counted."""
 
-    window_days: int = Field(28, ge=1)
-    half_life_days: float = Field(7.0, gt=0)
+    window_days: int = Field(28, ge=1, description="days whose events count")
+    half_life_days: float = Field(
+        7.0, gt=0, description="what an event says of interest fades to a half in so many days"
+    )
 
 
 def popularity(events: DataFrame, config: PopularityConfig) -> DataFrame:

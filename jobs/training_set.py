@@ -30,10 +30,12 @@ from jobs.training_days import training_days
 class TrainingSetConfig(StepConfig):
     """When an outcome counts, when labels are mature, and how negatives are drawn."""
 
-    outcome_hours: int = Field(48, ge=1)
-    maturity_days: int = Field(3, ge=1)
-    draws: int = Field(2, ge=0)
-    popular_share: float = Field(0.5, ge=0, le=1)
+    outcome_hours: int = Field(48, ge=1, description="hours after a showing in which an outcome belongs to it")
+    maturity_days: int = Field(3, ge=1, description="days after which labels are taken")
+    draws: int = Field(2, ge=0, description="negatives drawn beside each clicked row")
+    popular_share: float = Field(
+        0.5, ge=0, le=1, description="share of the draws by how much items are wanted; the rest is even"
+    )
 
     @model_validator(mode="after")
     def _labels_are_mature(self) -> TrainingSetConfig:

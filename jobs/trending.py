@@ -21,8 +21,8 @@ from jobs.interest import interested
 class TrendingConfig(StepConfig):
     """What is recent, what is usual, and how much evidence a trend needs."""
 
-    recent_days: int = Field(3, ge=1)
-    usual_days: int = Field(21, ge=1)
+    recent_days: int = Field(3, ge=1, description="the last days, whose interest is compared")
+    usual_days: int = Field(21, ge=1, description="the days before them that it is compared with")
     prior: float = Field(
         20.0, gt=0, description="weight of events, spread over the recent days, that every item is given"
     )

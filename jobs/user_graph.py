@@ -45,7 +45,7 @@ DIGITS = 9
 class UserGraphConfig(StepConfig):
     """Whose neighbours are compared pair by pair."""
 
-    most_neighbours: int = Field(1_000, ge=2)
+    most_neighbours: int = Field(1_000, ge=2, description="users with more neighbours have no `clustering`")
 
 
 @dataclass(frozen=True)

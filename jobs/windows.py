@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from daybreak.clock import days_before
 from daybreak.contracts import DS
 from daybreak.features.partials import DAY
 
@@ -19,12 +20,25 @@ def counted_by_nights(partials: DataFrame, nights: Sequence[str], reach_days: in
 
     `ds` is the counting night then, and `age` how old the partial's day was.
     """
+    if len(nights) == 1:
+        counted = _counted_by_one(partials, nights[0], reach_days)
+    else:
+        counted = _counted_by_each(partials, nights, reach_days)
+    return counted.withColumn(AGE, F.datediff(F.col(DS).cast("date"), F.col(DAY).cast("date")))
+
+
+def _counted_by_one(partials: DataFrame, night: str, reach_days: int) -> DataFrame:
+    """Without a list of nights for every partial, which costs a night nearly half of all its counting."""
+    counts = (F.col(DS) <= night) & (F.col(DAY) > days_before(night, reach_days))
+    return partials.where(counts).withColumn(DS, F.lit(night))
+
+
+def _counted_by_each(partials: DataFrame, nights: Sequence[str], reach_days: int) -> DataFrame:
     expires = F.date_add(F.col(DAY).cast("date"), reach_days).cast("string")
     known = F.filter(
         F.array(*(F.lit(night) for night in nights)), lambda night: (night >= F.col(DS)) & (night < expires)
     )
-    age = F.datediff(F.col(DS).cast("date"), F.col(DAY).cast("date"))
-    return partials.withColumn(DS, F.explode(known)).withColumn(AGE, age)
+    return partials.withColumn(DS, F.explode(known))
 
 
 def within(days: int) -> Column:

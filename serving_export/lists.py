@@ -27,7 +27,7 @@ FALLBACK = ""
 class ListsConfig(StepConfig):
     """How many queries are worked on at once."""
 
-    block: int = Field(512, ge=1)
+    block: int = Field(512, ge=1, description="queries worked on at once")
 
 
 class Sources:

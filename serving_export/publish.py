@@ -35,7 +35,7 @@ from serving_export.snapshot import ITEM_FIELDS, Entry, write_lists
 class PublishConfig(StepConfig):
     """How many lists the audit compares with the table."""
 
-    audited_lists: int = Field(500, ge=1)
+    audited_lists: int = Field(500, ge=1, description="lists of a release that the audit compares with the table")
 
 
 def run(config: PublishConfig, io: StepIO) -> Summary:

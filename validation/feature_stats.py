@@ -36,7 +36,9 @@ from validation.report.features import FEATURES_PAGE, render_features
 class FeatureStatsConfig(StepConfig):
     """From how many rows of a view the spread is taken, and the memory it may take."""
 
-    sample_rows: int = Field(1_000_000, ge=1)
+    sample_rows: int = Field(
+        1_000_000, ge=1, description="rows of a view from which the spread is taken, beyond which a sample is"
+    )
     memory: Memory = "1GB"
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from daybreak.steps import all_steps
+from tests.conftest import REPOSITORY
 from tests.e2e.nights import STEPS
 
-DAGS = Path(__file__).parents[2] / "dags"
+DAGS = REPOSITORY / "dags"
 DAY = "{{ params.run_date or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
 LINES = {
     "land.ingest": f"daybreak run jobs.ingest --ds {DAY}",
@@ -88,6 +89,14 @@ def test_every_step_there_is_runs_in_the_night_once() -> None:
     in_night = sorted(name for name in run if name in all_steps())
     assert in_night == sorted(all_steps())
     assert sorted(STEPS) == in_night
+
+
+def test_the_page_of_a_night_shows_every_line_of_it() -> None:
+    """What can be typed by hand is what Airflow runs."""
+    page = (REPOSITORY / "docs" / "run-a-night.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    shown = [line.split() for line in page.splitlines() if line.startswith("daybreak run ")]
+    lines = [line.replace(DAY, "2026-11-20").split() for line in LINES.values()]
+    assert sorted(map(sorted, shown)) == sorted(map(sorted, lines))
 
 
 def test_the_order_is_the_way_of_the_data(read: dict[str, Any]) -> None:

@@ -22,8 +22,8 @@ from validation.report.page import NightLine, render, render_index
 class ReportConfig(StepConfig):
     """How far the plots look back, and how many lists of a surface are shown."""
 
-    days: int = Field(28, ge=2, le=366)
-    samples: int = Field(5, ge=0, le=50)
+    days: int = Field(28, ge=2, le=366, description="days that the plots look back")
+    samples: int = Field(5, ge=0, le=50, description="lists shown of each surface")
 
 
 def run(config: ReportConfig, io: StepIO) -> Summary:
