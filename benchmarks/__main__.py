@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("simulate", "landing", "feature_windows", "materialization", "night", "point_in_time")
+BENCHMARKS = ("simulate", "landing", "feature_windows", "materialization", "point_in_time", "night")
 
 
 def main() -> None:
