@@ -34,8 +34,8 @@ COMPARED = (
     ("Feast on Spark / Daybreak on Spark (bar: 4)", "feast_spark", "daybreak_spark", False),
     ("Daybreak on DuckDB / bare ASOF (bar: at most 1.5)", "daybreak_duckdb", "bare_duckdb", False),
     ("  the same, where order is not promised", "daybreak_duckdb_any_order", "bare_duckdb", False),
-    ("Feast on DuckDB / Daybreak on DuckDB (bar: 5)", "feast_duckdb", "daybreak_duckdb", False),
-    ("  the same, start-up of both included", "feast_duckdb", "daybreak_duckdb", True),
+    ("Feast on DuckDB / Daybreak on DuckDB, whole (bar: 5)", "feast_duckdb", "daybreak_duckdb", True),
+    ("  the same, without the start-up of either", "feast_duckdb", "daybreak_duckdb", False),
     ("Feast's default store / Daybreak on DuckDB", "feast_dask", "daybreak_duckdb", False),
 )
 Figures = dict[str, Any]

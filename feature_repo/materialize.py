@@ -14,7 +14,8 @@ second run of a day writes nothing new.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
 
@@ -34,7 +35,7 @@ from daybreak.step_io import StepIO
 from daybreak.steps import Memory, StepConfig, Summary
 from feature_repo.encoding import entity_keys
 from feature_repo.newest import NewestRows, Nights
-from feature_repo.online_store import Mark, OnlineStore, Settled, Turn, night_after, online_store
+from feature_repo.online_store import Mark, MarkChanged, OnlineStore, Settled, Turn, night_after, online_store
 
 
 class MaterializeConfig(StepConfig):
@@ -67,7 +68,7 @@ def run(config: MaterializeConfig, io: StepIO) -> Summary:
     if newer := night_after(config.ds, store.marks()):
         return {"views": 0, "kept": f"{store.place} holds the newer night {newer}, which is left as it is"}
     with io.duckdb(config.memory) as database:
-        outcomes = [_fill(view, store, database, io) for view in VIEWS.values()]
+        outcomes = [_filled(view, store, database, io) for view in VIEWS.values()]
     _refuse_incomplete(outcomes, store)
     rows = [{**asdict(outcome), "newest_event_ts": outcome.newest} for outcome in outcomes]
     io.write(MATERIALIZED, pa.Table.from_pylist(rows, schema=data_schema(MATERIALIZED)))
@@ -104,9 +105,16 @@ def _refuse_incomplete(outcomes: list[Outcome], store: OnlineStore) -> None:
     )
 
 
+def _filled(view: FeatureView, store: OnlineStore, database: DuckDBPyConnection, io: StepIO) -> Outcome:
+    """Fills a view, and plans that anew where an older attempt came between."""
+    while True:
+        with suppress(MarkChanged):
+            return _fill(view, store, database, io)
+
+
 def _fill(view: FeatureView, store: OnlineStore, database: DuckDBPyConnection, io: StepIO) -> Outcome:
-    """Fills a view and makes it count, unless an entity is missing afterwards. What is filled is looked up after the
-    mark: so an attempt that another one overtakes meanwhile, with newer tables, finds its mark gone."""
+    """Fills a view and makes it count, unless an entity is missing afterwards. Its tables are looked at after its mark:
+    so an attempt that a newer one overtakes meanwhile, with newer tables, finds its mark gone."""
     mark = store.marks().get(view.name)
     nights = Nights.of(view, io)
     paths = nights.paths(io)
@@ -123,7 +131,9 @@ def _fill(view: FeatureView, store: OnlineStore, database: DuckDBPyConnection, i
         outcome = _outcome(view, held, io.ds, written, settled, newest_moment(view, io, database))
         if not outcome.missing:
             files, shape = _digest(paths), _shape(view)
-            filling.finish(Mark(io.ds, None, nights.since, files, shape, view.feature_names, asdict(outcome)))
+            filling.finish(
+                Mark(io.ds, io.attempt.token, nights.since, files, shape, view.feature_names, asdict(outcome))
+            )
     if outcome.missing:
         store.doubt(view.name, io.ds)
     return outcome
@@ -132,9 +142,10 @@ def _fill(view: FeatureView, store: OnlineStore, database: DuckDBPyConnection, i
 def _outcome(
     view: FeatureView, held: Mark | None, ds: str, written: int, settled: Settled, newest: datetime | None
 ) -> Outcome:
-    """What became of a view; of a night that had filled it already, what it said then."""
+    """What became of a view; of a night that had filled it already, what that filling came to."""
+    moment = newest.isoformat() if newest else None
     if held and held.outcome and held.night == ds and not settled.missing:
-        return Outcome(**held.outcome)
+        return replace(Outcome(**held.outcome), newest_event_ts=moment)
     return Outcome(
         view=view.name,
         mode="new" if held else "full",
@@ -142,7 +153,7 @@ def _outcome(
         removed=settled.removed,
         entities=settled.entities,
         missing=settled.missing,
-        newest_event_ts=newest.isoformat() if newest else None,
+        newest_event_ts=moment,
     )
 
 

@@ -3,10 +3,9 @@
 Nothing half-written counts. SQLite does a view in one transaction; in Redis the mark of a view says from the first
 write to the last that the view is unfinished, and an unfinished view is written anew.
 
-Nights go online in their order, and of two attempts at a night the one that begins to fill a view later. Who fills a
-view claims its mark first, as it was found when the attempt began; an attempt whose claim is gone has been overtaken,
-and none of its writes is carried out. `claimed` and `doubted` say what becomes of a mark, and each store sets it as one
-step.
+Nights go online in their order, and attempts at a night in theirs. Who fills a view claims its mark first, as it was
+found before its tables were looked at; an attempt whose claim is gone has been overtaken, and none of its writes is
+carried out. `claimed` and `doubted` say what becomes of a mark, and each store sets it as one step.
 """
 
 from __future__ import annotations
@@ -26,12 +25,11 @@ from daybreak.settings import Settings
 
 @dataclass(frozen=True)
 class Mark:
-    """What a view holds online: the night it was filled for, from which files, in which shape, values of which
-    features, and what that came to. An unfinished one has no outcome, and may be claimed by the attempt that fills
-    it."""
+    """What a view holds online: the night it was filled for and by which attempt, from which files, in which shape,
+    values of which features, and what that came to. An unfinished one has no outcome."""
 
     night: str
-    claimed_by: int | None = None
+    attempt: int = 0
     since: str | None = None
     files: str = ""
     shape: str = ""
@@ -57,9 +55,13 @@ def night_after(night: str, marks: Mapping[str, Mark]) -> str | None:
     return newest if newest > night else None
 
 
+class MarkChanged(Exception):
+    """The mark of a view is another than the one its filling was planned by. Nothing was written: plan anew."""
+
+
 @dataclass(frozen=True)
 class Turn:
-    """An attempt's turn to fill a view, begun when the view's mark was `found`."""
+    """An attempt's turn to fill a view, planned by the view's mark as it was `found`."""
 
     view: FeatureView
     night: str
@@ -68,15 +70,17 @@ class Turn:
 
     def claimed(self, now: Mark | None, place: str) -> Mark:
         """The mark while the view is filled: unfinished, with the features that it had before and will have."""
-        if now != self.found or (now and now.night > self.night):
-            raise self.overtaken(now, place)
+        if now != self.found:
+            if now and (now.night, now.attempt) > (self.night, self.attempt):
+                raise self.overtaken(now, place)
+            raise MarkChanged(self.view.name)
         before = now.features if now else ()
         features = tuple(dict.fromkeys((*before, *self.view.feature_names)))
         return Mark(self.night, self.attempt, features=features)
 
     def overtaken(self, now: Mark | None, place: str) -> StaleAttempt:
-        """What to raise where the mark is not this attempt's."""
-        given = f"the newer night {now.night}" if now and now.night > self.night else "it by another attempt"
+        """What to raise where the mark is no longer this attempt's."""
+        given = f"the newer night {now.night}" if now and now.night > self.night else "it by a newer attempt"
         return StaleAttempt(
             f"view {self.view.name}: night {self.night} withdraws, because {place} was given {given} meanwhile, which"
             " stands; there is nothing to do"
@@ -84,8 +88,9 @@ class Turn:
 
 
 def doubted(found: Mark | None, night: str) -> Mark:
-    """The mark of a view whose values of a night are not to be trusted; that of a newer night stays as it is."""
-    if found and found.night > night:
+    """The mark of a view whose values of a night are not to be trusted; that of a newer night stays as it is, and so
+    does one that says already that the view is unfinished."""
+    if found and (found.night > night or found.outcome is None):
         return found
     return Mark(night, features=found.features if found else ())
 
@@ -133,8 +138,8 @@ class OnlineStore(Protocol):
         """Marks the view as unfinished, so that it is filled anew; not where it holds a newer night."""
 
     def filling(self, turn: Turn, whole: bool) -> AbstractContextManager[Filling]:
-        """Opens a view to fill it; left without `finish`, nothing of it counts. Refused once another attempt was
-        here."""
+        """Opens a view to fill it; left without `finish`, nothing of it counts. Refused where a newer attempt was here
+        meanwhile; raises `MarkChanged` where an older one was."""
 
 
 def online_store(settings: Settings) -> OnlineStore:

@@ -27,16 +27,17 @@ class FeatureConfig(StepConfig):
 
 def nights_to_build(io: StepIO, view: FeatureView, *counted_from: Dataset, news_of: Dataset | None = None) -> list[str]:
     """This night, after those of `feature_history_days` before it that were landed and that the view lacks; with
-    `news_of`, of which each night tells its own news alone, also those that it told again since.
+    `news_of`, of which a night tells what is new, also all from the first that was told again since.
 
     Refused where this night was not landed, or where one of the partials it is `counted_from` lacks a night: what
     was counted too low would stay so, since a night that was written is not built again.
     """
     io.require(DELIVERIES)
     earlier = days_between(days_before(io.ds, io.settings.feature_history_days), days_before(io.ds, 1))
-    lacking_nights = io.written(DELIVERIES, earlier) - io.written(view.dataset, earlier)
-    if news_of:
-        lacking_nights.update(io.unbuilt(view.dataset, news_of, earlier))
+    landed = io.written(DELIVERIES, earlier)
+    lacking_nights = landed - io.written(view.dataset, earlier)
+    if news_of and (told_again := io.unbuilt(view.dataset, news_of, earlier)):
+        lacking_nights |= {night for night in landed if night >= told_again[0]}
     nights = [*sorted(lacking_nights), io.ds]
     counted = days_between(days_before(nights[0], REACH_DAYS - 1), io.ds)
     for partial in counted_from:

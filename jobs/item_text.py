@@ -78,6 +78,8 @@ def run(config: ItemTextConfig, io: StepIO) -> Summary:
     plan = _plan(config, io, items, nights)
     fitted = [maker.night for maker, serves in plan if isinstance(maker, Basis) and maker.night in serves]
     whole = {*fitted, *_first_of_their_space(config.space, io, nights)}
+    if len(plan) > 1 and isinstance(plan[-1][0], Basis) and plan[-1][0].night not in nights:
+        whole.add(io.ds)  # states that came late, from before a refit, have no vector of its basis yet
     rows = reduce(DataFrame.unionByName, (_vectors(items, maker, serves, whole) for maker, serves in plan))
     rows = rows.withColumn(SPACE, F.lit(config.space))
     written = write_nights(io, ITEM_TEXT, rows, nights, built_from=ITEMS)

@@ -65,7 +65,7 @@ def sampled(
     wanted: DataFrame, own: DataFrame, offers: DataFrame, draws: int, popular_share: float, seed: int
 ) -> DataFrame:
     """So many draws beside each wanted row, as rows of kind `sampled` with their chance; none of a user, item and day
-    that is among `own`."""
+    that is among the wanted rows or among `own`, what was wanted on the day and is told in another day's row."""
     tickets = _tickets(offers, popular_share).localCheckpoint()
     draw = F.explode(F.sequence(F.lit(1), F.lit(draws)))
     totals = tickets.groupBy(DS).agg(F.max("end").alias("tickets"))
@@ -77,6 +77,7 @@ def sampled(
         .withColumn("ticket", number)
         .withColumn("bucket", F.floor(F.col("ticket") / BUCKET))
     )
+    own = own.unionByName(wanted.select("user_id", "item_id", DS)).distinct()
     hits = tried.join(_by_bucket(tickets), on=[DS, "bucket"], how="inner").where(
         (F.col("ticket") >= F.col("start")) & (F.col("ticket") < F.col("end"))
     )

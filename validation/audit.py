@@ -35,7 +35,7 @@ def run(config: AuditConfig, io: StepIO) -> Summary:
     for days in filter(None, (unaudited, [io.ds])):
         found = [row for dataset in DELIVERED for row in _audit_landed(io, dataset, days)]
         judged = days if all(row["passed"] for row in found) else days[-1:]
-        io.write(AUDITS, pa.Table.from_pylist(found, schema=pa.schema(_FIELDS)), days=judged)
+        io.write(AUDITS, pa.Table.from_pylist(found, schema=pa.schema(_FIELDS)), days=judged, built_from=DELIVERIES)
         results += found
     failed = [
         f"{row['dataset']}: {row['detail']}" + (f" ({row['unexpected']} rows)" if row["unexpected"] else "")
@@ -52,12 +52,12 @@ def run(config: AuditConfig, io: StepIO) -> Summary:
 
 
 def _unaudited(io: StepIO) -> list[str]:
-    """The earlier nights whose rows no audit has passed."""
+    """The earlier nights whose rows no audit has passed, as they were landed last."""
     landed = [day for day in io.days(DELIVERIES) if day < io.ds]
     verdicts = io.read(AUDITS, until=days_before(io.ds, 1), columns=["expectation", "passed", DS])
     refused = pc.and_(pc.invert(verdicts["passed"]), pc.not_equal(verdicts["expectation"], FRESHNESS))
     failed = verdicts.filter(refused)[DS].to_pylist()
-    return sorted(set(landed) - (io.written(AUDITS, landed) - set(failed)))
+    return sorted({*io.unbuilt(AUDITS, DELIVERIES, landed), *failed})
 
 
 _FIELDS = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,9 +191,10 @@ class Table:
         crashed writers and finished readers left behind that long ago."""
         removed = self._log.vacuum(pinned_versions, retention_hours)
         for place in (*self._staged.glob("*"), *(path for path in self._copies.rglob("*") if path.is_file())):
-            if hours_since_change(place) >= retention_hours:
-                shutil.rmtree(place) if place.is_dir() else place.unlink()
-                removed.append(str(place))
+            with suppress(FileNotFoundError):  # what is being written gets its name at any moment
+                if hours_since_change(place) >= retention_hours:
+                    shutil.rmtree(place) if place.is_dir() else place.unlink()
+                    removed.append(str(place))
         return removed
 
 

@@ -55,9 +55,11 @@ class Planted:
 
 def plant(lake: Lake, rows: pa.Table, day: str, maturity_days: int) -> Planted:
     """Plants a future of the users and items of these training rows of a day."""
-    pairs = rows.slice(0, MOST_PAIRS).select(["row_id", "user_id", "item_id", REQUEST_TS, CLICKED]).to_pylist()
+    pairs = rows.slice(0, MOST_PAIRS).select(["row_id", "user_id", "item_id", REQUEST_TS]).to_pylist()
     next_day, too_late = days_before(day, -1), days_before(day, -maturity_days - 1)
-    late, later = (list(_late_events(pairs, days_before(day, days))) for days in (1, 2))
+    wanted = rows.filter(rows[CLICKED])
+    taken = set(zip(wanted["user_id"].to_pylist(), wanted["item_id"].to_pylist(), strict=True))
+    late, later = (list(_late_events(pairs, taken, days_before(day, days))) for days in (1, 2))
     of_the_day, outcomes = list(_events_of_the_day(pairs, day)), list(_outcomes(pairs, day))
     _deliver(lake, EVENTS, day, [*late, *of_the_day])
     _deliver(lake, EVENTS, next_day, later)
@@ -72,10 +74,9 @@ def plant(lake: Lake, rows: pa.Table, day: str, maturity_days: int) -> Planted:
     )
 
 
-def _late_events(pairs: list[Row], happened: str) -> Iterator[Row]:
-    """Every kind of contact of each pair."""
+def _late_events(pairs: list[Row], taken: set[tuple[str, str]], happened: str) -> Iterator[Row]:
+    """Every kind of contact of each pair; showings of those that are not `taken`."""
     noon = end_of(happened) - timedelta(hours=12)
-    taken = {(pair["user_id"], pair["item_id"]) for pair in pairs if pair[CLICKED]}
     for pair in pairs:
         if (pair["user_id"], pair["item_id"]) not in taken:
             yield _event(pair, SHOWING, noon)

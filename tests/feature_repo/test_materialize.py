@@ -177,6 +177,18 @@ def test_a_view_that_rightly_has_no_rows_is_fresh(run: Run, tables: Lake) -> Non
     assert _materialized(tables, WEDNESDAY)["user_activity"]["newest_event_ts"] == end_of(WEDNESDAY)
 
 
+def test_a_stale_view_is_fresh_once_its_job_has_run_though_it_found_nobody(run: Run, tables: Lake) -> None:
+    """As the sentence that stopped the night says."""
+    run("apply", MONDAY)
+    write(tables, ACTIVITY, MONDAY, rows(ACTIVITY, MONDAY))
+    land(tables, WEDNESDAY)
+    with pytest.raises(GateError, match="user_activity is stale"):
+        run("materialize", WEDNESDAY)
+    write(tables, ACTIVITY, WEDNESDAY, [])
+    run("materialize", WEDNESDAY)
+    assert _materialized(tables, WEDNESDAY)["user_activity"]["newest_event_ts"] == end_of(WEDNESDAY)
+
+
 def test_a_view_whose_rows_are_all_too_old_to_count_is_stale(run: Run, tables: Lake) -> None:
     """It is not taken for one that never had a row."""
     run("apply", MONDAY)

@@ -12,7 +12,7 @@ from daybreak.errors import StaleAttempt
 from daybreak.features.views import VIEWS
 from daybreak.lake import Lake
 from daybreak.settings import Settings
-from feature_repo.online_store import Mark, OnlineStore, online_store
+from feature_repo.online_store import Mark, OnlineStore, Turn, online_store
 from feature_repo.redis_marks import Fenced
 from feature_repo.redis_store import RedisFilling
 from tests.feature_repo.conftest import Run
@@ -120,6 +120,36 @@ def test_an_older_night_casts_no_doubt_on_a_newer_one(tuesday: Tuesday, online: 
     assert not online_store(online).marks()["user_activity"].holds(TUESDAY)
 
 
+def test_an_older_night_that_comes_between_does_not_turn_a_newer_one_away(
+    run: Run, tuesday: Tuesday, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Monday fills a view after Tuesday has planned to; Tuesday plans anew, and all of it is online."""
+    store_of, began = online_store, []
+
+    def opened(settings: Settings) -> OnlineStore:
+        store = store_of(settings)
+        filling = store.filling
+
+        def after_monday(turn: Turn, whole: bool) -> object:
+            if not began:
+                began.append(run("materialize", MONDAY))
+            return filling(turn, whole)
+
+        if not began:
+            monkeypatch.setattr(store, "filling", after_monday)
+            monkeypatch.setattr(feature_repo.materialize, "online_store", store_of)
+        return store
+
+    monkeypatch.setattr(feature_repo.materialize, "online_store", opened)
+    run("materialize", TUESDAY)
+    found = tuesday.found()
+    assert {mark.night for mark in found[1].values()} == {TUESDAY}
+    for name in VIEWS:
+        store_of(tuesday._online).doubt(name, TUESDAY)
+    run("materialize", TUESDAY)
+    assert tuesday.found()[0] == found[0]
+
+
 class Rerun(Tuesday):
     """Monday's night, made anew and run whole again while an attempt at it sleeps."""
 
@@ -145,7 +175,7 @@ def test_an_attempt_that_another_at_its_night_overtook_is_refused(
     """The tables changed between the two: what the older one would write is no longer so."""
     rerun = Rerun(tuesday, tables)
     sleeps_after_marks(monkeypatch, rerun.comes)
-    with pytest.raises(StaleAttempt, match=f"night {MONDAY} withdraws, because .* was given it by another attempt"):
+    with pytest.raises(StaleAttempt, match=f"night {MONDAY} withdraws, because .* was given it by a newer attempt"):
         run("materialize", MONDAY)
     assert rerun.is_all_there_is()
 
@@ -158,7 +188,7 @@ def test_an_attempt_that_another_at_its_night_overtook_half_way_is_refused(
     """In Redis none of its commands gets through."""
     rerun = Rerun(tuesday, tables)
     monkeypatch.setattr(RedisFilling, method, _before(getattr(RedisFilling, method), rerun.comes))
-    with pytest.raises(StaleAttempt, match="was given it by another attempt"):
+    with pytest.raises(StaleAttempt, match="was given it by a newer attempt"):
         run("materialize", MONDAY)
     assert rerun.is_all_there_is()
 

@@ -28,11 +28,11 @@ from daybreak.features.counted import (
     USER_SESSIONS,
 )
 from daybreak.features.declaration import FeatureView
-from daybreak.features.partials import PARTIALS
+from daybreak.features.partials import PAIR_DAYS, PARTIALS
 from daybreak.lake import Lake, Window
 from daybreak.settings import Settings
 from tests.jobs.feature_nights import build, item_state, land_night, land_nights, random_events, rows_of
-from tests.tiny import day
+from tests.tiny import Row, day
 
 pytestmark = pytest.mark.slow
 VIEWS = (USER_ACTIVITY, ITEM_ACTIVITY, USER_SESSIONS, USER_CATEGORY, USER_BRAND, USER_ITEM)
@@ -221,6 +221,12 @@ def land_short(lake: Lake) -> None:
         land_night(lake, number, random_events(random, number), [item_state("i1", number, number)])
 
 
+def told_by(lake: Lake, number: int, pair: tuple[str, ...]) -> list[Row]:
+    """What a night's delivery told of a user with an item."""
+    rows = lake.table(PAIR_DAYS).read(Window(day(number), day(number))).to_pylist()
+    return [row for row in rows if (row["user_id"], row["item_id"]) == pair]
+
+
 def digests(settings: Settings, tables: Iterable[Dataset], nights: Iterable[int]) -> dict[tuple[str, int], str]:
     lake = Lake.of(settings)
     return {(table.name, night): lake.table(table).digest(day(night)) for table in tables for night in nights}
@@ -252,11 +258,19 @@ def test_a_late_event_changes_features_only_from_the_night_that_saw_it(again: Se
 
 def test_a_night_landed_again_is_counted_anew(again: Settings) -> None:
     """Whoever lands other events for a night finds them in the features of the next run."""
-    view = {"event_id": "new", "event_ts": f"{day(1)}T12:00:00+00:00", "user_id": "new", "item_id": "i1"}
-    land_night(Lake.of(again), 1, [{**view, "event_type": "view"}])
-    build(again, 2, ("partials", "user_activity", "user_item"))
-    assert ("new",) in rows_of(Lake.of(again), USER_ACTIVITY, 2)
-    assert rows_of(Lake.of(again), USER_ITEM, 1).keys() == {("new", "i1")}, "each night tells its own news"
+    lake = Lake.of(again)
+    met = min(rows_of(lake, USER_ITEM, 2))
+    before = rows_of(lake, USER_ITEM, 2)[met]["purchases_28d"]
+    moment = {"event_ts": f"{day(1)}T12:00:00+00:00"}
+    new = {"event_id": "new", **moment, "user_id": "new", "item_id": "i1", "event_type": "view"}
+    bought = {"event_id": "b", **moment, "user_id": met[0], "item_id": met[1], "event_type": "purchase", "price": 1.0}
+    was_bought = sum(row["purchases"] for row in told_by(lake, 1, met))
+    land_night(lake, 1, [new, bought])
+    land_night(lake, 3, [])
+    build(again, 3, ("partials", "user_activity", "user_item"))
+    assert ("new",) in rows_of(lake, USER_ACTIVITY, 3)
+    assert rows_of(lake, USER_ITEM, 1).keys() == {("new", "i1"), met}, "each night tells its own news"
+    assert rows_of(lake, USER_ITEM, 2)[met]["purchases_28d"] == before - was_bought + 1, "with all contact until then"
 
 
 def test_a_view_is_not_counted_from_partials_that_lack_a_night(again: Settings) -> None:

@@ -117,6 +117,15 @@ def test_nothing_that_the_user_wanted_on_the_day_is_a_negative(spark: SparkSessi
     assert {row["clicked"] for row in rows} == {False}
 
 
+@pytest.mark.parametrize("own", [(), (("u", "known"),)])
+def test_what_a_row_was_clicked_for_is_no_negative_whenever_the_click_came(
+    spark: SparkSession, own: tuple[tuple[str, str], ...]
+) -> None:
+    """It may have come after midnight, and so be no want of the row's own day."""
+    items = {row["item_id"] for row in draws(spark, [("r", "u", "popular")], own)}
+    assert items == {"known", "new"} - {item for _, item in own}
+
+
 def test_draws_follow_from_the_seed(spark: SparkSession) -> None:
     """The same seed draws the same, another one does not; how rows are dealt to tasks does not matter."""
     wanted = [("r", "u", "x"), ("s", "v", "x")]

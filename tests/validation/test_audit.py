@@ -142,6 +142,17 @@ def test_rows_that_an_audit_refused_stop_later_nights_too(settings, lake):
     assert run_steps([AUDIT], day(6), settings)[0].summary["days"] == 1
 
 
+def test_a_night_landed_again_after_its_audit_is_audited_again(settings, lake):
+    """Whoever landed it and went no further: the next night finds what got past the contract."""
+    land(lake, CLEAN)
+    run_steps([AUDIT], TODAY, settings)
+    land(lake, [*CLEAN, clean(9, price=-1.0)])
+    put(lake, EVENTS, day(6), [event(20, day(6), "u1", "i1")])
+    tell_landed(lake, day(6))
+    with pytest.raises(GateError, match="price column values to be between"):
+        run_steps([AUDIT], day(6), settings)
+
+
 def test_a_night_that_brought_nothing_of_its_day_does_not_stop_the_next(settings, lake):
     """It stopped itself; its rows are sound."""
     land(lake, [clean(0, event_ts=f"{day(4)}T12:00:00Z")])
