@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,12 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text(encoding="utf-8"), str(self.path))
+        source = self.path.read_text(encoding="utf-8")
+        gc.disable()  # Python 3.11 fails where a destructor that runs meanwhile, such as py4j's, recurses
+        try:
+            return ast.parse(source, str(self.path))
+        finally:
+            gc.enable()
 
 
 def modules() -> list[Module]:
