@@ -53,8 +53,8 @@ class Outcome:
     rows: int
     removed: int
     entities: int
-    missing: int
     newest_event_ts: str | None
+    missing: int = 0
 
     @property
     def newest(self) -> datetime | None:
