@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -34,9 +35,9 @@ def fsync_file(path: Path) -> None:
 @contextlib.contextmanager
 def written_beside(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path`, to be written in the block; it replaces `path` when the block ends, and is gone if the
-    block fails. Write, fsync, rename, fsync of the folder."""
+    block fails. Write, fsync, rename, fsync of the folder. Several may write the same path at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}{LEFTOVER}")
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.{os.getpid()}{LEFTOVER}")
     try:
         with beside.open("wb") as file:
             yield file

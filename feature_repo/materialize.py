@@ -130,9 +130,16 @@ def _fill(view: FeatureView, store: OnlineStore, database: DuckDBPyConnection, i
         settled = filling.settle(entity_keys(view.keys, batch.columns) for batch in source.entities())
         outcome = _outcome(view, held, io.ds, written, settled, newest_moment(view, io, database))
         if not outcome.missing:
-            files, shape = _digest(paths), _shape(view)
             filling.finish(
-                Mark(io.ds, io.attempt.token, nights.since, files, shape, view.feature_names, asdict(outcome))
+                Mark(
+                    night=io.ds,
+                    attempt=io.attempt.token,
+                    since=nights.since,
+                    files=_digest(paths),
+                    shape=_shape(view),
+                    features=view.feature_names,
+                    outcome=asdict(outcome),
+                )
             )
     if outcome.missing:
         store.doubt(view.name, io.ds)

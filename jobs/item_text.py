@@ -78,8 +78,8 @@ def run(config: ItemTextConfig, io: StepIO) -> Summary:
     plan = _plan(config, io, items, nights)
     fitted = [maker.night for maker, serves in plan if isinstance(maker, Basis) and maker.night in serves]
     whole = {*fitted, *_first_of_their_space(config.space, io, nights)}
-    if len(plan) > 1 and isinstance(plan[-1][0], Basis) and plan[-1][0].night not in nights:
-        whole.add(io.ds)  # states that came late, from before a refit, have no vector of its basis yet
+    if _came_late_for_a_refit(plan, nights):
+        whole.add(io.ds)
     rows = reduce(DataFrame.unionByName, (_vectors(items, maker, serves, whole) for maker, serves in plan))
     rows = rows.withColumn(SPACE, F.lit(config.space))
     written = write_nights(io, ITEM_TEXT, rows, nights, built_from=ITEMS)
@@ -93,6 +93,12 @@ def _plan(config: ItemTextConfig, io: StepIO, items: DataFrame, nights: list[str
     encoder = PluggedIn(config.encoder, config.dimensions)
     encoder.encode(["one text", "another, longer text"])  # fails here rather than in Spark's workers
     return [(encoder, nights)]
+
+
+def _came_late_for_a_refit(plan: Sequence[Stretch], nights: list[str]) -> bool:
+    """Whether earlier nights bring items that have no vector of tonight's basis, as it was fitted without them."""
+    basis, _ = plan[-1]
+    return len(plan) > 1 and isinstance(basis, Basis) and basis.night not in nights
 
 
 def _first_of_their_space(space: str, io: StepIO, nights: list[str]) -> list[str]:

@@ -77,7 +77,7 @@ def sampled(
         .withColumn("ticket", number)
         .withColumn("bucket", F.floor(F.col("ticket") / BUCKET))
     )
-    own = own.unionByName(wanted.select("user_id", "item_id", DS)).distinct()
+    own = own.unionByName(wanted.select("user_id", "item_id", DS))
     hits = tried.join(_by_bucket(tickets), on=[DS, "bucket"], how="inner").where(
         (F.col("ticket") >= F.col("start")) & (F.col("ticket") < F.col("end"))
     )

@@ -29,16 +29,24 @@ def counted_by_nights(partials: DataFrame, nights: Sequence[str], reach_days: in
 
 def _counted_by_one(partials: DataFrame, night: str, reach_days: int) -> DataFrame:
     """Without a list of nights for every partial, which costs a night nearly half of all its counting."""
-    counts = (F.col(DS) <= night) & (F.col(DAY) > days_before(night, reach_days))
+    counts = _counts(F.lit(night), F.lit(days_before(night, reach_days)))
     return partials.where(counts).withColumn(DS, F.lit(night))
 
 
 def _counted_by_each(partials: DataFrame, nights: Sequence[str], reach_days: int) -> DataFrame:
-    expires = F.date_add(F.col(DAY).cast("date"), reach_days).cast("string")
-    known = F.filter(
-        F.array(*(F.lit(night) for night in nights)), lambda night: (night >= F.col(DS)) & (night < expires)
+    each = F.array(
+        *(
+            F.struct(F.lit(night).alias("night"), F.lit(days_before(night, reach_days)).alias("after"))
+            for night in nights
+        )
     )
-    return partials.withColumn(DS, F.explode(known))
+    counting = F.filter(each, lambda told: _counts(told["night"], told["after"]))
+    return partials.withColumn(DS, F.explode(F.transform(counting, lambda told: told["night"])))
+
+
+def _counts(night: Column, after: Column) -> Column:
+    """Whether a partial was delivered by the night and is of a day after one."""
+    return (F.col(DS) <= night) & (F.col(DAY) > after)
 
 
 def within(days: int) -> Column:

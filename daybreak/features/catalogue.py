@@ -22,17 +22,13 @@ class FeatureFacts:
 
 @dataclass(frozen=True)
 class ViewFacts:
-    """A view with its features, and how fresh it was."""
+    """A view with its features, and how fresh it was. `stats` are those of any feature, which tell of the view too."""
 
     view: FeatureView
     features: tuple[FeatureFacts, ...]
     used_by: tuple[str, ...]
+    stats: FeatureStats | None
     freshness: Freshness | None
-
-    @property
-    def stats(self) -> FeatureStats | None:
-        """Those of any feature, which also tell of the view as a whole."""
-        return next((facts.stats for facts in self.features if facts.stats), None)
 
     @property
     def null_share(self) -> float | None:
@@ -69,10 +65,9 @@ def _view_facts(
         FeatureFacts(feature, _models_given(view, feature.name), told.get((view.name, feature.name)))
         for feature in view.features
     )
-    facts = ViewFacts(view, features, _models_given(view), None)
-    if facts.stats is None or night is None:
-        return facts
-    return ViewFacts(view, features, facts.used_by, facts.stats.freshness(night, night_due))
+    stats = next((facts.stats for facts in features if facts.stats), None)
+    freshness = stats.freshness(night, night_due) if stats and night else None
+    return ViewFacts(view, features, _models_given(view), stats, freshness)
 
 
 def request_facts(view: FeatureView | None = None) -> list[RequestFacts]:

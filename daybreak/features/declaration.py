@@ -166,7 +166,7 @@ class FeatureService:
     def __post_init__(self) -> None:
         given = set(self.outputs)
         for feature in self.on_request:
-            if missing := {given_by.name for given_by in feature.inputs} - given:
+            if missing := {each.name for each in feature.inputs} - given:
                 raise ValueError(f"service {self.name}: {feature.name} needs {', '.join(sorted(missing))}")
 
     @property

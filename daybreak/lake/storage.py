@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +15,7 @@ import pyarrow.parquet as pq
 from obstore.store import from_url
 
 from daybreak.errors import LakeError, SettingsError
-from daybreak.files import LEFTOVER, fsync_dir, fsync_file
+from daybreak.files import fsync_dir, fsync_file, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,19 +108,10 @@ class Storage:
         return file.read(columns=wanted)
 
     def download(self, path: str, place: Path) -> None:
-        """Copies a file of the lake to this machine; a copy that is cut short is never under its name, and several may
-        copy the same file at once."""
-        place.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=LEFTOVER, dir=place.parent)
-        beside = Path(name)
-        try:
-            with self._reached(path), os.fdopen(descriptor, "wb") as file:
-                for chunk in obstore.get(self._store, path).stream():
-                    file.write(chunk)
-            beside.replace(place)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        """Copies a file of the lake to this machine; a copy that is cut short is never under its name."""
+        with self._reached(path), written_beside(place) as file:
+            for chunk in obstore.get(self._store, path).stream():
+                file.write(chunk)
 
     @contextlib.contextmanager
     def _reached(self, path: str) -> Iterator[None]:

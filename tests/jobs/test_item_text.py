@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from random import Random
 
 import numpy as np
@@ -170,6 +171,20 @@ def test_states_begin_when_they_say_and_are_known_from_their_night(settings, lak
     rows = {row["item_id"]: row for row in lake.table(ITEM_TEXT.dataset).read(Window()).to_pylist()}
     assert str(rows["two"]["event_ts"]) == f"{day(0)} 04:00:00+00:00"
     assert {str(row["available_ts"]) for row in rows.values()} == {f"{day(1)} 06:00:00+00:00"}
+
+
+@pytest.mark.slow
+def test_an_item_that_came_late_has_a_vector_of_the_basis_that_was_fitted_since(night_by_night, tmp_path):
+    """It is told under its own night by the basis of then, and tonight again, with all others, by that of now."""
+    settings = Settings(home=shutil.copytree(night_by_night[0].home, tmp_path / "home"))
+    lake = Lake.of(settings)
+    of_night = lake.table(ITEMS).read(Window(day(1), day(1))).to_pylist()
+    put(lake, ITEMS, day(1), [*of_night, item("late", 1, "trail shoe", "leather boots")])
+    build(settings, 4)
+    then, now = vectors_of(settings, 1), vectors_of(settings, 4)
+    assert set(then) == {"late", *vectors_of(night_by_night[0], 1)}
+    assert set(now) == {"late", *vectors_of(settings, 2), *vectors_of(settings, 3)}
+    assert now["late"] @ now["lamp-0-0"] > 0.99, "of the same words"
 
 
 @pytest.mark.slow
