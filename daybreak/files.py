@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-import uuid
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -35,9 +35,10 @@ def fsync_file(path: Path) -> None:
 @contextlib.contextmanager
 def written_beside(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path`, to be written in the block; it replaces `path` when the block ends, and is gone if the
-    block fails. Write, fsync, rename, fsync of the folder. Several may write the same path at once."""
+    block fails. Write, fsync, rename, fsync of the folder. Several processes and threads may write one path at once.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.{os.getpid()}{LEFTOVER}")
+    beside = path.with_name(f".{path.name}.{threading.get_native_id()}.{os.getpid()}{LEFTOVER}")
     try:
         with beside.open("wb") as file:
             yield file

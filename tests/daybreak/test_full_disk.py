@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import threading
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_file_that_finds_no_room_keeps_its_old_content(tmp_path: Path) -> None
     """The device that is always full stands in for the disk: the old file stays, and no half one beside it."""
     path = tmp_path / "CURRENT"
     write_atomically(path, b"old")
-    beside = tmp_path / f".CURRENT.{os.getpid()}.tmp"
+    beside = tmp_path / f".CURRENT.{threading.get_native_id()}.{os.getpid()}.tmp"
     beside.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
         write_atomically(path, b"new")
