@@ -31,7 +31,7 @@ from daybreak.settings import Settings
 NIGHTLY = "nightly"
 DATABASE = "airflow"
 START_S = 180.0
-POLL_S = 0.25
+POLL_S = 1.0
 HARD = 0.0
 # The API server keeps nothing that a kill could lose, and takes seconds to end by itself.
 SERVERS = {

@@ -83,7 +83,7 @@ def environment(home: Path, dags: Path, database_url: str, url: str, kept: Secre
         "API__SECRET_KEY": kept.api_secret,
         "API_AUTH__JWT_SECRET": kept.jwt_secret,
         "SCHEDULER__USE_JOB_SCHEDULE": "False",
-        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",

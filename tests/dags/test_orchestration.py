@@ -109,15 +109,18 @@ def test_ending_a_task_ends_all_it_started(tmp_path: Path, monkeypatch: pytest.M
     task = task_with(tmp_path, f"sleep 300 & echo $! > {tmp_path}/grandchild; wait", monkeypatch)
     note = tmp_path / "grandchild"
 
-    def kill_soon() -> None:
-        while not (note.exists() and note.read_text().strip()):
-            time.sleep(0.05)
-        task.on_kill()
+    ended = threading.Event()
 
-    thread = threading.Thread(target=kill_soon)
+    def kill_once_it_runs() -> None:
+        while not ended.wait(0.05):
+            if note.exists() and note.read_text().strip():
+                task.on_kill()
+
+    thread = threading.Thread(target=kill_once_it_runs)
     thread.start()
     with pytest.raises(AirflowException, match="SIGTERM"):
         run(task)
+    ended.set()
     thread.join()
     grandchild = int(note.read_text())
     assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
