@@ -65,11 +65,14 @@ def _measure(home: Path, events: int, processes: int) -> dict[str, Any]:
     first = {days: statistics.median(run[0] for run in runs) for days, runs in spent.items()}
     warm = {days: statistics.median(cost for run in runs for cost in run[-2:]) for days, runs in spent.items()}
     rows = [
-        {"what": f"a night's counted features, windows up to {AS_DECLARED} days, CPU s", "value": f"{first['28']:.1f}"},
-        {"what": f"the same with windows of {ONE_DAY} day, CPU s", "value": f"{first['1']:.1f}"},
-        {"what": "28 days / 1 day (bar: at most 1.5)", "value": f"{first['28'] / first['1']:.2f}"},
-        {"what": "the same in a Java that is warm, CPU s", "value": f"{warm['28']:.1f} / {warm['1']:.1f}"},
-        {"what": "28 days / 1 day, warm", "value": f"{warm['28'] / warm['1']:.2f}"},
+        {
+            "what": f"a night's counted features, windows up to {AS_DECLARED} days, CPU s",
+            "value": f"{first[AS_DECLARED]:.1f}",
+        },
+        {"what": f"the same with windows of {ONE_DAY} day, CPU s", "value": f"{first[ONE_DAY]:.1f}"},
+        {"what": "28 days / 1 day (bar: at most 1.5)", "value": f"{first[AS_DECLARED] / first[ONE_DAY]:.2f}"},
+        {"what": "the same in a Java that is warm, CPU s", "value": f"{warm[AS_DECLARED]:.1f} / {warm[ONE_DAY]:.1f}"},
+        {"what": "28 days / 1 day, warm", "value": f"{warm[AS_DECLARED] / warm[ONE_DAY]:.2f}"},
     ]
     return {"rows": rows, "cpu_s": spent}
 

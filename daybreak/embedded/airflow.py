@@ -31,7 +31,9 @@ from daybreak.settings import Settings
 NIGHTLY = "nightly"
 DATABASE = "airflow"
 START_S = 180.0
-POLL_S = 1.0
+POLL_S = 0.25
+# Each look costs the API server what the night's tasks could compute with.
+WATCH_S = 1.0
 HARD = 0.0
 # The API server keeps nothing that a kill could lose, and takes seconds to end by itself.
 SERVERS = {
@@ -158,7 +160,7 @@ class Airflow:
             if state != last:
                 yield state
             last = state
-            time.sleep(0 if state.finished else POLL_S)
+            time.sleep(0 if state.finished else WATCH_S)
 
     def task_log(self, run_id: str, task_id: str, attempt: int) -> Path:
         """Where a task's attempt wrote what it had to say."""

@@ -118,9 +118,11 @@ def test_ending_a_task_ends_all_it_started(tmp_path: Path, monkeypatch: pytest.M
 
     thread = threading.Thread(target=kill_once_it_runs)
     thread.start()
-    with pytest.raises(AirflowException, match="SIGTERM"):
-        run(task)
-    ended.set()
-    thread.join()
+    try:
+        with pytest.raises(AirflowException, match="SIGTERM"):
+            run(task)
+    finally:
+        ended.set()
+        thread.join()
     grandchild = int(note.read_text())
     assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
