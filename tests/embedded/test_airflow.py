@@ -188,7 +188,7 @@ def test_a_second_night_is_refused(airflow: Airflow, settings: Settings, stand_i
         run_nights(settings, ["2026-10-06"], Listener())
     assert first.poll() is None
     first.send_signal(signal.SIGINT)
-    first.wait(30)
+    first.wait(120)
     assert airflow.running()
     wait_until_idle(airflow)
 
