@@ -1,13 +1,15 @@
 """### The night
 
-Lands a day's deliveries and audits what was accepted. Then, side by side: makes candidates, merges them into lists,
-gates and publishes the lists; and makes features, fills the online store, and joins training rows. At the end it writes
-the night's report. Runs at 02:00 UTC for the day that has just ended; give `run_date` for another.
+Lands a day's deliveries and audits what was accepted. Then makes features, from which the online store is filled and
+training rows are joined; trains the models that are due; has the champions list candidates beside those that are
+counted; merges all of them into lists, gates and publishes the lists. At the end it writes the night's report. Runs at
+02:00 UTC for the day that has just ended; give `run_date` for another.
 
 - Every task is a line that can be typed: `daybreak run <steps> --ds <day>`. Running a day again gives the same bytes.
 - A foreseen failure (a missing delivery, a closed gate) fails at once with its sentence at the end of the task's log,
   and what was live stays live. Anything else is tried once more.
-- The report is written whatever happened; `verdict` then fails the run if lists, features or the report failed.
+- Where learning fails the champions list all the same, and the run fails at its end.
+- The report is written whatever happened; `verdict` then fails the run if lists, features, models or the report failed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TaskGroup
 
 from daybreak.orchestration import DaybreakRun
+
+USERS = ("profile", "activity", "sessions", "category", "brand", "item", "graph")
+ITEMS = ("catalogue", "activity", "text")
+VIEWS = ["jobs.partials", *(f"jobs.user_{of}" for of in USERS), *(f"jobs.item_{of}" for of in ITEMS), "training.ids"]
 
 with DAG(
     dag_id="nightly",
@@ -44,22 +50,7 @@ with DAG(
         DaybreakRun(task_id="publish", steps=["serving_export.lists", "serving_export.gates", "serving_export.publish"])
 
     with TaskGroup("features") as features:
-        views = DaybreakRun(
-            task_id="views",
-            steps=[
-                "jobs.partials",
-                "jobs.user_profile",
-                "jobs.user_activity",
-                "jobs.user_sessions",
-                "jobs.user_category",
-                "jobs.user_brand",
-                "jobs.user_item",
-                "jobs.user_graph",
-                "jobs.item_catalogue",
-                "jobs.item_activity",
-                "jobs.item_text",
-            ],
-        )
+        views = DaybreakRun(task_id="views", steps=VIEWS)
         online = DaybreakRun(
             task_id="online",
             steps=["feature_repo.apply", "feature_repo.materialize", "feature_repo.skew", "validation.feature_stats"],
@@ -67,11 +58,21 @@ with DAG(
         training_rows = DaybreakRun(task_id="training_rows", steps=["jobs.training_set"])
         views >> [online, training_rows]
 
+    with TaskGroup("models"):
+        learn = DaybreakRun(
+            task_id="learn", steps=["training.due", "training.gnn", "training.two_tower", "training.ranker"]
+        )
+        tried = EmptyOperator(task_id="tried", trigger_rule="all_done")
+        listed = DaybreakRun(task_id="candidates", steps=["training.candidates"])
+        learn >> tried >> listed
+
     with TaskGroup("report") as report:
         DaybreakRun(task_id="page", steps=["validation.report"], trigger_rule="all_done")
 
     verdict = EmptyOperator(task_id="verdict")
 
-    land >> audit >> candidates >> lists >> report >> verdict
-    audit >> features >> report
-    [lists, features] >> verdict
+    land >> audit >> [candidates, features]
+    training_rows >> [learn, listed]
+    [candidates, listed] >> lists >> report >> verdict
+    online >> report
+    [lists, features, learn, listed] >> verdict

@@ -22,6 +22,7 @@ from daybreak.features.statistics import FEATURE_STATS
 from daybreak.features.text_basis import TEXT_BASIS
 from daybreak.features.training import RANKER_ROWS
 from daybreak.features.views import VIEWS
+from daybreak.learning import LEARNED
 
 STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
 FLOAT64, BOOL, TIMESTAMP = ColumnType.FLOAT64, ColumnType.BOOL, ColumnType.TIMESTAMP
@@ -255,6 +256,7 @@ DATASETS: dict[str, Dataset] = {
         POPULARITY,
         TRENDING,
         COOCCURRENCE,
+        *LEARNED,
         LISTS,
         GATES,
     )

@@ -9,11 +9,15 @@
     ├── ReleaseError       a release is incomplete, changed, unaudited or unknown
     ├── GateError          a gate refused what the night made
     ├── NightError         the night itself cannot start or did not finish
-    └── MissingExtra       a library of an extra that is not installed
+    ├── MissingExtra       a library of an extra that is not installed
+    ├── RegistryError      a registered model cannot be found, kept or promoted
+    │   └── RegistryUnreachable  MLflow does not answer; it may the next time
+    └── ModelError         a model is damaged, cut short or of another world
 
 Each message says which object, what was expected, what was found and what to do next. The command line prints it as
-one sentence and exits with the error's `exit_code`; anything else is a bug and shows a traceback. `summary` holds
-the numbers a step had reached when it stopped.
+one sentence and exits with the error's `exit_code`; anything else is a bug and shows a traceback. Every code is for
+good but that of `RegistryUnreachable`, which is the one by which programs ask to be tried again (EX_TEMPFAIL of
+sysexits.h). `summary` holds the numbers a step had reached when it stopped.
 """
 
 from __future__ import annotations
@@ -86,3 +90,21 @@ class MissingExtra(DaybreakError):
         super().__init__(
             f"{library} is not installed; it belongs to the extra '{extra}': pip install 'daybreak[{extra}]'"
         )
+
+
+class RegistryError(DaybreakError):
+    """A registered model cannot be found, kept or promoted."""
+
+    exit_code = 10
+
+
+class RegistryUnreachable(RegistryError):
+    """MLflow does not answer; the same command may work a little later."""
+
+    exit_code = 75
+
+
+class ModelError(DaybreakError):
+    """A model is damaged, cut short or of another world than the one it is to serve."""
+
+    exit_code = 11

@@ -1,7 +1,8 @@
 """How Airflow runs a step: as the very line that a developer types. The only module of the core that imports Airflow.
 
 The line runs as a child of the task. Its output streams into the task's log; its last sentence becomes the task's
-error. A failure that Daybreak foresaw is permanent and not tried again; anything else, such as a killed process, is.
+error. A failure that Daybreak foresaw is permanent and not tried again; anything else, such as a killed process or a
+server that does not answer, is.
 If the task itself is killed the kernel ends the child, so no forgotten attempt writes on beside the next one.
 """
 
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -22,8 +23,10 @@ import psutil
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from daybreak.settings import load_settings
+
 RUN_DATE = "{{ params.run_date or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
-PERMANENT = range(2, 10)
+PERMANENT = range(2, 12)
 SENTENCE = "Error: "
 LONGEST_SENTENCE = 4_000
 PR_SET_PDEATHSIG = 1
@@ -33,14 +36,15 @@ NOT_FOR_STEPS = ("PYTHONWARNINGS",)
 
 
 class DaybreakRun(BaseOperator):
-    """Runs steps of one stage for the day of the run, in one process."""
+    """Runs steps of one stage for the day of the run, in one process. `options` are for a single step."""
 
     template_fields: Sequence[str] = ("line",)
     ui_color = "#dfe9f5"
 
-    def __init__(self, *, steps: Sequence[str], **arguments: Any) -> None:
+    def __init__(self, *, steps: Sequence[str], options: Mapping[str, Any] | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.line = f"daybreak run {' '.join(steps)} --ds {RUN_DATE}"
+        told = [f' --set "{name}={value}"' for name, value in (options or {}).items()]
+        self.line = f"daybreak run {' '.join(steps)} --ds {RUN_DATE}{''.join(told)}"
         self._child: subprocess.Popen[str] | None = None
 
     def execute(self, context: Any) -> dict[str, Any]:
@@ -64,6 +68,23 @@ class DaybreakRun(BaseOperator):
         """Ends the line and all it started when Airflow ends the task."""
         if self._child is not None:
             _end(self._child.pid)
+
+
+class Numbers(BaseOperator):
+    """As many options `number`, from 0, as a parameter of the run says: what mapped tasks are expanded over."""
+
+    def __init__(self, *, parameter: str, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.parameter = parameter
+
+    def execute(self, context: Any) -> list[dict[str, int]]:
+        """The options of each mapped task."""
+        return [{"number": number} for number in range(context["params"][self.parameter])]
+
+
+def training_queue() -> str:
+    """The queue whose workers train."""
+    return load_settings().training_queue
 
 
 class LastWords:

@@ -67,10 +67,28 @@ class Settings(BaseSettings):
         "auto", description="engine of the point-in-time join; auto: DuckDB where Spark is local, else Spark"
     )
 
+    mlflow_url: str | None = Field(
+        None,
+        pattern=r"^(https?|(sqlite|postgresql|mysql|mssql)(\+\w+)?)://.+",
+        description="MLflow's tracking URI: a server (https://…) or a database (postgresql://…); SQLite in home/mlflow",
+    )
+    mlflow_artifacts: str | None = Field(
+        None, description="where MLflow keeps files, a folder or an object store URL; home/mlflow/artifacts"
+    )
+    promotion: Literal["auto", "manual"] = Field(
+        "auto",
+        description="who moves a model's alias champion; auto: a night whose gates pass; manual: a person",
+    )
+
+    training_queue: str = Field(
+        "default", description="Airflow queue of the workers that train, such as those with a GPU"
+    )
+
     host: str = Field("127.0.0.1", description="address that local servers listen on")
     reader_port: Port = Field(8090, description="port of the reader")
     airflow_port: Port = Field(8080, description="port of Airflow's API and UI")
     postgres_port: Port = Field(5493, description="port of the embedded PostgreSQL")
+    mlflow_port: Port = Field(5000, description="port of MLflow's UI")
 
     @classmethod
     def settings_customise_sources(
@@ -133,6 +151,10 @@ class Settings(BaseSettings):
     @property
     def postgres_home(self) -> Path:
         return self.root / "postgres"
+
+    @property
+    def mlflow_home(self) -> Path:
+        return self.root / "mlflow"
 
     @property
     def surfaces(self) -> Path:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from daybreak.settings import PREFIX, Settings
 from daybreak.steps import StepSpec, all_steps
@@ -50,8 +53,25 @@ def _section(spec: StepSpec) -> Iterator[str]:
     fields = {name: field for name, field in config.model_fields.items() if name != "ds"}
     if fields:
         yield f"### {spec.name}\n\n{config.__doc__}\n\n| option | default | what it is |\n| --- | --- | --- |"
-        yield from (_row(name, field) for name, field in fields.items())
+        yield from _rows(fields)
         yield ""
+
+
+def _rows(fields: Mapping[str, FieldInfo], within: str = "") -> Iterator[str]:
+    """A row for each option; of one that holds options of its own, a row for each of them."""
+    for name, field in fields.items():
+        if isinstance(field.default, BaseModel):
+            own = type(field.default).model_fields
+            chosen = {each: _with_default(own[each], getattr(field.default, each)) for each in own}
+            yield from _rows(chosen, f"{within}{name}.")
+        else:
+            yield _row(f"{within}{name}", field)
+
+
+def _with_default(field: FieldInfo, default: Any) -> FieldInfo:
+    changed = copy(field)
+    changed.default = default
+    return changed
 
 
 def _row(name: str, field: FieldInfo) -> str:
@@ -59,7 +79,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _told(default: Any) -> str:
-    if default in (None, "", {}):
+    if default is PydanticUndefined or default in (None, "", {}):
         return ""
     return f"`{default}`" if isinstance(default, str | Path) else f"`{json.dumps(default)}`"
 

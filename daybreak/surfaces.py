@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from daybreak.contracts import Dataset
 from daybreak.datasets import COOCCURRENCE, POPULARITY, TRENDING
 from daybreak.errors import SettingsError
+from daybreak.learning import GNN_CANDIDATES, TOWER_CANDIDATES
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -31,15 +32,21 @@ class SourceName(StrEnum):
     POPULAR = "popular"
     TRENDING = "trending"
     COOCCURRENCE = "cooccurrence"
+    GNN = "gnn"
+    TWO_TOWER = "two_tower"
 
 
 SOURCE_TABLES: dict[SourceName, Dataset] = {
     SourceName.POPULAR: POPULARITY,
     SourceName.TRENDING: TRENDING,
     SourceName.COOCCURRENCE: COOCCURRENCE,
+    SourceName.GNN: GNN_CANDIDATES,
+    SourceName.TWO_TOWER: TOWER_CANDIDATES,
 }
 
 
+BY_MODELS = (SourceName.GNN, SourceName.TWO_TOWER)
+"""The sources that a model lists for each query."""
 FOR_EVERYONE = (SourceName.POPULAR, SourceName.TRENDING)
 """The sources that know items for a query nobody has seen; the fallback of a surface is made of them."""
 

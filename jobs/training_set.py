@@ -17,7 +17,7 @@ from daybreak.clock import days_before
 from daybreak.datasets import DELIVERIES, EVENTS, ITEMS
 from daybreak.features.partials import ITEM_DAYS
 from daybreak.features.services import RANKER
-from daybreak.features.training import CLICKED, RANKER_ROWS
+from daybreak.features.training import CLICKED, MATURITY_DAYS, RANKER_ROWS
 from daybreak.spark import let_go
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
@@ -31,7 +31,7 @@ class TrainingSetConfig(StepConfig):
     """When an outcome counts, when labels are mature, and how negatives are drawn."""
 
     outcome_hours: int = Field(48, ge=1, description="hours after a showing in which an outcome belongs to it")
-    maturity_days: int = Field(3, ge=1, description="days after which labels are taken")
+    maturity_days: int = Field(MATURITY_DAYS, ge=1, description="days after which labels are taken")
     draws: int = Field(2, ge=0, description="negatives drawn beside each clicked row")
     popular_share: float = Field(
         0.5, ge=0, le=1, description="share of the draws by how much items are wanted; the rest is even"

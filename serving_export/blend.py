@@ -46,6 +46,16 @@ class Neighbours:
         return cls(starts, neighbours[order], scores[order])
 
 
+def rank_listed(queries: Ints, listed: Ranking, n_candidates: int, banned: Ints, quota: int) -> Ranking:
+    """What is listed for each of these queries, less what is banned for it; `listed` is in order of query and rank."""
+    starts, ends = np.searchsorted(listed.queries, queries), np.searchsorted(listed.queries, queries, side="right")
+    lengths = ends - starts
+    places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + np.repeat(starts, lengths)
+    rows, candidates = listed.queries[places], listed.candidates[places]
+    allowed = ~np.isin(rows * n_candidates + candidates, banned)
+    return _best(rows[allowed], candidates[allowed], quota)
+
+
 def rank_neighbours(held: Pairs, neighbours: Neighbours, n_candidates: int, banned: Ints, quota: int) -> Ranking:
     """For each query the best neighbours of the items it holds, by the weight it holds them with.
 

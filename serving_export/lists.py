@@ -12,13 +12,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from daybreak.datasets import LISTS
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from daybreak.surfaces import SOURCE_TABLES, Entity, SourceName, Surface, load_surfaces
-from serving_export.blend import Blended, Neighbours, Ranking, blend, rank_everywhere, rank_neighbours
+from daybreak.surfaces import BY_MODELS, FOR_EVERYONE, SOURCE_TABLES, Entity, SourceName, Surface, load_surfaces
+from serving_export.blend import Blended, Neighbours, Ranking, blend, rank_everywhere, rank_listed, rank_neighbours
 from serving_export.facts import NO_PAIRS, Facts, Floats, Ints, Pairs, gather
 
 FALLBACK = ""
@@ -37,10 +38,11 @@ class Sources:
         self._facts = facts
         self._shown = facts.active_items if drop_inactive else np.arange(len(facts.items))
         self.everywhere: dict[SourceName, Ints] = {}
-        for name in sorted(names - {SourceName.COOCCURRENCE}):
+        for name in sorted(names.intersection(FOR_EVERYONE)):
             rows = io.day(SOURCE_TABLES[name], columns=["item_id", "score"])
             self.everywhere[name] = self._ranked(facts.items.numbers(rows["item_id"]), rows["score"].to_numpy())
         self.neighbours = self._neighbours(io) if SourceName.COOCCURRENCE in names else None
+        self.listed = {name: self._listed(io, name) for name in sorted(names.intersection(BY_MODELS))}
 
     def _ranked(self, items: Ints, scores: Floats) -> Ints:
         kept = np.isin(items, self._shown)
@@ -52,6 +54,20 @@ class Sources:
         items, others = self._facts.items.numbers(rows["item_id"]), self._facts.items.numbers(rows["neighbour_id"])
         kept = np.isin(others, self._shown) & (items >= 0)
         return Neighbours.of(items[kept], others[kept], rows["score"].to_numpy()[kept], len(self._facts.items))
+
+    def _listed(self, io: StepIO, name: SourceName) -> dict[Entity, Ranking]:
+        """What the model's champion lists for users, and beside items."""
+        rows = io.day(SOURCE_TABLES[name], columns=["query", "query_id", "rank", "item_id"])
+        found: dict[Entity, Ranking] = {}
+        for entity, names in ((Entity.USER, self._facts.users), (Entity.ITEM, self._facts.items)):
+            mine = rows.filter(pc.equal(rows["query"], entity.value))
+            queries, items = names.numbers(mine["query_id"]), self._facts.items.numbers(mine["item_id"])
+            ranks = mine["rank"].to_numpy().astype(np.int64)
+            kept = np.isin(items, self._shown) & (queries >= 0)
+            queries, items, ranks = queries[kept], items[kept], ranks[kept]
+            order = np.lexsort((ranks, queries))
+            found[entity] = Ranking(queries[order], items[order], ranks[order])
+        return found
 
 
 def run(config: ListsConfig, io: StepIO) -> Summary:
@@ -87,6 +103,8 @@ def _block(surface: Surface, sources: Sources, queries: Ints, held: Pairs, forbi
         if name is SourceName.COOCCURRENCE:
             assert sources.neighbours is not None
             rankings.append(rank_neighbours(held, sources.neighbours, n_items, banned, source.quota))
+        elif name in BY_MODELS:
+            rankings.append(rank_listed(queries, sources.listed[name][surface.query], n_items, banned, source.quota))
         else:
             rankings.append(rank_everywhere(queries, sources.everywhere[name], n_items, banned, source.quota))
     return blend(rankings, [source.weight for source in surface.sources.values()], n_items, surface.length)

@@ -23,10 +23,11 @@ from daybreak.code_version import code_version
 from daybreak.datasets import GATES, ITEMS, LISTS
 from daybreak.errors import GateError
 from daybreak.lake.digest import rows_digest
+from daybreak.learning import CHAMPIONS
 from daybreak.releases import Check, Release, ReleaseStore
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from daybreak.surfaces import Entity, Surface, load_surfaces
+from daybreak.surfaces import BY_MODELS, Entity, Surface, load_surfaces
 from serving_export.reader.layout import LISTS_FILE
 from serving_export.reader.snapshot import Snapshot
 from serving_export.snapshot import ITEM_FIELDS, Entry, write_lists
@@ -73,10 +74,13 @@ def _refuse_unless_passed(gates: pa.Table, lists_digest: str, surfaces: dict[str
 
 def _build(io: StepIO, store: ReleaseStore, lists: pa.Table, surfaces: dict[str, Surface]) -> str:
     recipe = {name: surface.model_dump(mode="json") for name, surface in surfaces.items()}
-    model = "blend-" + hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
+    blend = "blend-" + hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
+    models = _models_behind(io, surfaces)
+    model = "+".join([*(f"{name}-{told['version']}" for name, told in models.items()), blend])
     catalogue = io.state(ITEMS)
     built_from = {
         "tables": _tables_behind(io),
+        "models": models,
         "code_version": code_version(),
         "attempt": io.attempt.token,
     }
@@ -85,6 +89,15 @@ def _build(io: StepIO, store: ReleaseStore, lists: pa.Table, surfaces: dict[str,
         written = write_lists(draft.path / LISTS_FILE, _entries(lists), _items(catalogue), without_own)
         draft.add(LISTS_FILE, rows=written)
     return draft.release_id
+
+
+def _models_behind(io: StepIO, surfaces: dict[str, Surface]) -> dict[str, dict[str, Any]]:
+    """The versions of the models that listed for these surfaces tonight."""
+    asked = {name for surface in surfaces.values() for name in surface.sources}.intersection(BY_MODELS)
+    if not asked:
+        return {}
+    rows = io.day(CHAMPIONS, columns=["model", "version", "digest", "trained_until"]).sort_by("model").to_pylist()
+    return {row.pop("model"): row for row in rows if row["model"] in asked}
 
 
 def _tables_behind(io: StepIO) -> dict[str, int]:

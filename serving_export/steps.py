@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from daybreak.datasets import COOCCURRENCE, EVENTS, GATES, ITEMS, LISTS, POPULARITY, TRENDING, USERS
+from daybreak.datasets import EVENTS, GATES, ITEMS, LISTS, USERS
+from daybreak.learning import CHAMPIONS
 from daybreak.steps import StepSpec
+from daybreak.surfaces import SOURCE_TABLES
 
 STEPS = (
     StepSpec(
         "serving_export.lists",
         target="serving_export.lists:run",
         config="serving_export.lists:ListsConfig",
-        reads=(EVENTS, USERS, ITEMS, POPULARITY, TRENDING, COOCCURRENCE),
+        reads=(EVENTS, USERS, ITEMS, *SOURCE_TABLES.values()),
         writes=(LISTS,),
     ),
     StepSpec(
@@ -24,6 +26,6 @@ STEPS = (
         "serving_export.publish",
         target="serving_export.publish:run",
         config="serving_export.publish:PublishConfig",
-        reads=(LISTS, GATES, ITEMS),
+        reads=(LISTS, GATES, ITEMS, CHAMPIONS),
     ),
 )

@@ -15,6 +15,7 @@ from daybreak.cli import (
     leaks,
     lineage,
     lookup,
+    models,
     nightly,
     releases,
     run,
@@ -41,6 +42,7 @@ app.command("import")(import_data.command)
 app.command("tables")(tables.command)
 app.command("features")(features.command)
 app.command("leaks")(leaks.command)
+app.add_typer(models.app, name="models")
 app.add_typer(releases.app, name="releases")
 app.command("lookup")(lookup.command)
 app.command("serve")(serve.command)

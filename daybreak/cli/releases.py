@@ -110,6 +110,8 @@ def show(
     for check in checks:
         detail = f" ({check['detail']})" if check["detail"] else ""
         lines.append(f"  audit  {check['name']}: {'passed' if check['passed'] else 'FAILED'}{detail}")
+    for name, told in found.manifest.built_from.get("models", {}).items():
+        lines.append(f"  model  {name} version {told['version']}, learned until {told['trained_until']}")
     for table, version in found.manifest.built_from.get("tables", {}).items():
         lines.append(f"  from   {table} version {version}")
     lines.append(f"  code   {found.manifest.built_from.get('code_version') or '–'}")

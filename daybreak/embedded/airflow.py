@@ -26,6 +26,7 @@ from daybreak.embedded.postgres import Postgres
 from daybreak.embedded.sessions import Server, Sessions
 from daybreak.errors import MissingExtra, NightError
 from daybreak.files import write_atomically
+from daybreak.learning import TRAINING_POOL
 from daybreak.settings import Settings
 
 NIGHTLY = "nightly"
@@ -198,6 +199,7 @@ class Airflow:
             return
         self._say("making Airflow's database, once")
         self._run_once("migrate", "db", "migrate")
+        self._run_once("pool", "pools", "set", TRAINING_POOL, "1", "what trains, one task at a time")
         self._stamp("schema", stamp)
 
     def _read_dags_when_changed(self) -> None:

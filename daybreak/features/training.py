@@ -19,6 +19,9 @@ KINDS = (SHOWN, UNPROMPTED, SAMPLED)
 CLICKED, CARTED, PURCHASED = "clicked", "carted", "purchased"
 LABELS = (CLICKED, CARTED, PURCHASED)
 
+MATURITY_DAYS = 3
+"""Labels of a day are taken by the night so many days later, unless the step that takes them is told otherwise."""
+
 SPINE = (
     Column("row_id", STRING, "the event that the row is about; a sampled row adds `~` and its number"),
     Column("user_id", STRING, "the user"),

@@ -24,16 +24,20 @@ LINES = {
     "features.views": (
         "daybreak run jobs.partials jobs.user_profile jobs.user_activity jobs.user_sessions jobs.user_category"
         " jobs.user_brand jobs.user_item jobs.user_graph jobs.item_catalogue jobs.item_activity jobs.item_text"
-        f" --ds {DAY}"
+        f" training.ids --ds {DAY}"
     ),
     "features.online": (
         "daybreak run feature_repo.apply feature_repo.materialize feature_repo.skew validation.feature_stats"
         f" --ds {DAY}"
     ),
     "features.training_rows": f"daybreak run jobs.training_set --ds {DAY}",
+    "models.learn": f"daybreak run training.due training.gnn training.two_tower training.ranker --ds {DAY}",
+    "models.candidates": f"daybreak run training.candidates --ds {DAY}",
     "lists.publish": f"daybreak run serving_export.lists serving_export.gates serving_export.publish --ds {DAY}",
     "report.page": f"daybreak run validation.report --ds {DAY}",
 }
+ON_DEMAND = {"training.trial"}
+"""Steps that a night does without."""
 HEAVY = ("pyspark", "torch", "great_expectations", "deltalake", "numpy", "pandas", "matplotlib")
 READ = """
 import json, sys, time
@@ -50,7 +54,7 @@ dags = {
         "tasks": {
             task.task_id: {
                 "line": getattr(task, "line", None), "rule": str(task.trigger_rule), "retries": task.retries,
-                "upstream": sorted(task.upstream_task_ids),
+                "upstream": sorted(task.upstream_task_ids), "pool": task.pool,
             } for task in dag.tasks
         },
     } for dag in bag.dags.values()
@@ -73,21 +77,21 @@ def read() -> dict[str, Any]:
 def test_every_dag_file_loads(read: dict[str, Any]) -> None:
     """No file has an import error, and exactly the expected DAGs come out."""
     assert read["errors"] == {}
-    assert sorted(read["dags"]) == ["nightly"]
+    assert sorted(read["dags"]) == ["nightly", "train"]
 
 
 def test_every_task_is_a_line_that_a_developer_types(read: dict[str, Any]) -> None:
     """Each task's command is `daybreak run STEPS --ds DAY`, nothing more."""
     tasks = read["dags"]["nightly"]["tasks"]
     assert {name: task["line"] for name, task in tasks.items() if task["line"]} == LINES
-    assert sorted(set(tasks) - set(LINES)) == ["verdict"]
+    assert sorted(set(tasks) - set(LINES)) == ["models.tried", "verdict"]
 
 
 def test_every_step_there_is_runs_in_the_night_once() -> None:
     """A step that is declared and left out of the night, or of the tests that run it whole, would go unnoticed."""
     run = [word for line in LINES.values() for word in line.split() if "." in word and "{" not in word]
     in_night = sorted(name for name in run if name in all_steps())
-    assert in_night == sorted(all_steps())
+    assert in_night == sorted(set(all_steps()) - ON_DEMAND)
     assert sorted(STEPS) == in_night
 
 
@@ -100,21 +104,33 @@ def test_the_page_of_a_night_shows_every_line_of_it() -> None:
 
 
 def test_the_order_is_the_way_of_the_data(read: dict[str, Any]) -> None:
-    """Lists and features go side by side; the report comes whatever became of them, and the verdict decides."""
+    """Candidates are counted while features are made; champions list also where learning failed; the report comes
+    whatever became of them, and the verdict decides."""
     tasks = read["dags"]["nightly"]["tasks"]
     assert {name: task["upstream"] for name, task in tasks.items()} == {
         "land.ingest": [],
         "audit.contracts": ["land.ingest"],
         "candidates.sources": ["audit.contracts"],
-        "lists.publish": ["candidates.sources"],
+        "lists.publish": ["candidates.sources", "models.candidates"],
         "features.views": ["audit.contracts"],
         "features.online": ["features.views"],
         "features.training_rows": ["features.views"],
-        "report.page": ["features.online", "features.training_rows", "lists.publish"],
-        "verdict": ["features.online", "features.training_rows", "lists.publish", "report.page"],
+        "models.learn": ["features.training_rows"],
+        "models.candidates": ["features.training_rows", "models.tried"],
+        "models.tried": ["models.learn"],
+        "report.page": ["features.online", "lists.publish"],
+        "verdict": [
+            "features.online",
+            "features.training_rows",
+            "lists.publish",
+            "models.candidates",
+            "models.learn",
+            "report.page",
+        ],
     }
     rules = {name: task["rule"].rsplit(".")[-1].lower() for name, task in tasks.items()}
     assert rules.pop("report.page") == "all_done"
+    assert rules.pop("models.tried") == "all_done"
     assert set(rules.values()) == {"all_success"}
 
 
@@ -142,3 +158,24 @@ def test_dag_files_are_order_and_schedule_only(read: dict[str, Any]) -> None:
         assert "def " not in text
         assert dag["doc"].strip() in text
         assert len(dag["doc"]) > 100
+
+
+def test_training_is_one_task_at_a_time_in_its_own_pool(read: dict[str, Any]) -> None:
+    """Steps of the night that learn, with trials before the towers, all where a GPU's pool lets one in at a time."""
+    tasks = read["dags"]["train"]["tasks"]
+    lines = {name: task["line"] for name, task in tasks.items() if task["line"]}
+    assert lines == {
+        "due": f'daybreak run training.due --ds {DAY} --set "asked={{{{ params.because }}}}"',
+        "gnn": f"daybreak run training.gnn --ds {DAY}",
+        "two_tower": f"daybreak run training.two_tower --ds {DAY}",
+        "ranker": f"daybreak run training.ranker --ds {DAY}",
+    }
+    assert {name: task["upstream"] for name, task in tasks.items()} == {
+        "due": [],
+        "gnn": ["due"],
+        "numbers": ["gnn"],
+        "trial": ["numbers"],
+        "two_tower": ["trial"],
+        "ranker": ["due"],
+    }
+    assert {task["pool"] for name, task in tasks.items() if name != "numbers"} == {"training"}

@@ -26,8 +26,9 @@ pytestmark = pytest.mark.slow
 
 DAGS = Path(__file__).parents[2] / "dags"
 LISTS = ["candidates.sources", "lists.publish"]
+MODELS = ["models.learn", "models.candidates"]
 FEATURES = ["features.views", "features.online", "features.training_rows"]
-TASKS = {"land.ingest", "audit.contracts", *LISTS, *FEATURES, "report.page"}
+TASKS = {"land.ingest", "audit.contracts", *LISTS, *FEATURES, *MODELS, "report.page"}
 STAND_IN = """#!/bin/sh
 echo "$@" >> {folder}/lines
 mode=$(cat {folder}/mode)
@@ -141,6 +142,7 @@ def test_a_night_runs_every_line_in_order(airflow: Airflow, settings: Settings, 
     assert set(order) == TASKS
     assert order[:2] == ["land.ingest", "audit.contracts"]
     assert [name for name in order if name in LISTS] == LISTS
+    assert [name for name in order if name in MODELS] == MODELS
     assert next(name for name in order if name in FEATURES) == FEATURES[0]
     assert order[-1] == "report.page"
     assert listener.finished == nights

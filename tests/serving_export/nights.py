@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daybreak.datasets import COOCCURRENCE, EVENTS, ITEMS, POPULARITY, TRENDING, USERS
 from daybreak.lake import Lake
+from daybreak.learning import CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES
 from tests.lake import put
 from tests.tiny import TinyWorld, day
 
@@ -49,3 +50,17 @@ def put_candidates(lake: Lake, world: TinyWorld, ds: str = NIGHT) -> None:
         if n != m
     ]
     put(lake, COOCCURRENCE, ds, near)
+    for untaught in (GNN_CANDIDATES, TOWER_CANDIDATES, CHAMPIONS):
+        put(lake, untaught, ds, [])
+
+
+def put_champion(lake: Lake, lists: dict[tuple[str, str], list[str]], ds: str = NIGHT, version: int = 3) -> None:
+    """What a champion teacher listed on a night, by query and what it is for."""
+    rows = [
+        {"query": query, "query_id": name, "rank": rank, "item_id": item, "score": 1 / (1 + rank), "version": version}
+        for (query, name), items in lists.items()
+        for rank, item in enumerate(items)
+    ]
+    put(lake, GNN_CANDIDATES, ds, rows)
+    told = {"version": version, "digest": f"{version:064}", "trained_until": ds, "because": "passed every gate"}
+    put(lake, CHAMPIONS, ds, [{"model": "gnn", **told}])

@@ -6,7 +6,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving_export.blend import RANK_OFFSET, Neighbours, Ranking, blend, rank_everywhere, rank_neighbours
+from serving_export.blend import (
+    RANK_OFFSET,
+    Neighbours,
+    Ranking,
+    blend,
+    rank_everywhere,
+    rank_listed,
+    rank_neighbours,
+)
 from serving_export.facts import NO_PAIRS, Pairs
 
 ITEMS = 7
@@ -91,6 +99,17 @@ def rankings(draw: st.DrawFn) -> Ranking:
     return Ranking(*(numbers(row[n] for row in rows) for n in range(3)))
 
 
+@given(listed=rankings(), asked=st.frozensets(st.integers(0, QUERIES - 1)), banned=BANNED, quota=QUOTA)
+def test_what_is_listed_keeps_its_order_less_what_is_banned(listed, asked, banned, quota):
+    """Of those who are asked for, the first `quota` of their own list that are not banned for them."""
+    found = rank_listed(numbers(sorted(asked)), listed, ITEMS, numbers(sorted(banned)), quota)
+    expected: dict[int, list[int]] = {}
+    for query, candidate in zip(listed.queries.tolist(), listed.candidates.tolist(), strict=True):
+        if query in asked and query * ITEMS + candidate not in banned:
+            expected.setdefault(query, []).append(candidate)
+    assert lists_of(found) == {query: items[:quota] for query, items in expected.items()}
+
+
 @given(
     sources=st.lists(st.tuples(rankings(), st.sampled_from([0.1, 0.4, 1.0])), min_size=1, max_size=3),
     length=st.integers(1, 6),
@@ -127,6 +146,7 @@ def test_nothing_gives_nothing():
     nobody = rank_everywhere(none, numbers([1, 2]), ITEMS, none, 3)
     nothing = rank_everywhere(numbers([0, 1]), none, ITEMS, none, 3)
     no_history = rank_neighbours(NO_PAIRS, Neighbours.of(none, none, no_scores, ITEMS), ITEMS, none, 3)
-    for ranking in (nobody, nothing, no_history):
+    unlisted = rank_listed(numbers([0, 1]), Ranking(none, none, none), ITEMS, none, 3)
+    for ranking in (nobody, nothing, no_history, unlisted):
         assert lists_of(ranking) == {}
-    assert len(blend([nobody, nothing, no_history], [1.0, 1.0, 1.0], ITEMS, 5).queries) == 0
+    assert len(blend([nobody, nothing, no_history, unlisted], [1.0] * 4, ITEMS, 5).queries) == 0

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from daybreak.contracts import Dataset
-from daybreak.datasets import EVENTS, ITEMS, LISTS, USERS
+from daybreak.datasets import COOCCURRENCE, EVENTS, ITEMS, LISTS, POPULARITY, TRENDING, USERS
 from daybreak.errors import InputError, SettingsError
 from daybreak.lake import Window
 from daybreak.runner import run_steps
 from daybreak.step_io import StepIO
 from daybreak.steps import step_named
 from tests.lake import put
-from tests.serving_export.nights import NIGHT, all_items, items_of, put_tiny_night, users_of
+from tests.serving_export.nights import NIGHT, all_items, items_of, put_champion, put_tiny_night, users_of
 from tests.tiny import TinyWorld, day
 
 LISTS_STEP = step_named("serving_export.lists")
@@ -101,6 +101,64 @@ def test_the_same_input_gives_the_same_lists_in_blocks_of_any_size(settings, lak
         run_steps([LISTS_STEP], NIGHT, settings, overrides={"block": block})
         digests.append(lake.table(LISTS).digest(NIGHT))
     assert len(set(digests)) == 1
+
+
+BY_MODEL = """
+for_you: {query: user, length: 6, sources: {gnn: {quota: 4}, popular: {weight: 0.001}}, gates: {min_length: 1}}
+beside: {query: item, length: 6, sources: {gnn: {quota: 4}, popular: {weight: 0.001}}, gates: {min_length: 1}}
+"""
+
+
+def test_what_a_model_lists_comes_in_its_order(settings, lake):
+    """For users and beside items, no more than the quota, less what is owned, what is retired and the item itself;
+    whom the model does not list is given what other sources have."""
+    world = put_tiny_night(lake)
+    Path(settings.surfaces).write_text(BY_MODEL)
+    user, retired = world.user(0, 1), world.item(2, 3)
+    state = {"updated_ts": f"{day(2)}T00:00:00Z", "title": "x", "status": "deactivated"}
+    put(lake, ITEMS, day(2), [{"item_id": retired, **state}])
+    owned = sorted(bought(world, user))[0]
+    others = [world.item(2, n) for n in (9, 8, 7, 6, 5)]
+    put_champion(
+        lake,
+        {
+            ("user", user): [others[0], owned, retired, "nobody knows it", *others[1:]],
+            ("item", world.item(0, 0)): [others[1], world.item(0, 0), others[0]],
+            ("user", "nobody knows them"): others,
+        },
+    )
+    lists = make_lists(settings, lake)
+    mine = lists["for_you", user]
+    assert ids(mine)[:4] == others[:4]
+    assert [row["source"] for row in mine] == ["gnn"] * 4 + ["popular"] * 2
+    assert ids(lists["beside", world.item(0, 0)])[:2] == [others[1], others[0]]
+    for surface, query in (("for_you", world.user(0, 2)), ("beside", world.item(0, 1))):
+        assert {row["source"] for row in lists[surface, query]} == {"popular"}
+        assert len(lists[surface, query]) == 6
+    assert ("for_you", "nobody knows them") not in lists
+    assert {row["source"] for row in lists["for_you", ""]} == {"popular"}
+
+
+def test_models_that_list_nothing_leave_the_lists_to_the_others(settings, lake):
+    """Empty tables of a night without champions change no entry and no order, only what there is beside them."""
+    put_tiny_night(lake)
+    with_models = {query: ids(rows) for query, rows in make_lists(settings, lake).items()}
+    written = Path(settings.surfaces).read_text()
+    Path(settings.surfaces).write_text(
+        "\n".join(line for line in written.splitlines() if not line.strip().startswith(("gnn:", "two_tower:")))
+    )
+    without = {query: ids(rows) for query, rows in make_lists(settings, lake).items()}
+    assert written.count("two_tower:") == 2
+    assert with_models == without
+
+
+def test_lists_need_the_candidates_of_the_models_too(settings, lake):
+    """A night on which the champions were never asked says which step to run."""
+    put_tiny_night(lake)
+    for dataset in (POPULARITY, TRENDING, COOCCURRENCE):
+        put(lake, dataset, day(9), [])
+    with pytest.raises(InputError, match=r"candidates/gnn has no day .*daybreak run training.candidates"):
+        run_steps([LISTS_STEP], day(9), settings)
 
 
 def test_lists_need_the_candidates_of_their_own_night(settings, lake):

@@ -9,13 +9,14 @@ import pytest
 from daybreak.datasets import LISTS
 from daybreak.errors import GateError
 from daybreak.lake import Window
+from daybreak.learning import CHAMPIONS
 from daybreak.releases import ReleaseStore
 from daybreak.runner import run_steps
 from daybreak.steps import step_named
 from serving_export import publish
 from serving_export.reader.snapshot import Snapshot
 from tests.lake import put
-from tests.serving_export.nights import NIGHT, put_candidates, put_tiny_night
+from tests.serving_export.nights import NIGHT, put_candidates, put_champion, put_tiny_night
 from tests.tiny import TinyWorld, day
 
 STEPS = [step_named(f"serving_export.{name}") for name in ("lists", "gates", "publish")]
@@ -69,6 +70,28 @@ def test_only_lists_beside_items_leave_out_what_is_asked_for(settings, lake, sto
     assert {name for name in surfaces if asked not in {e["id"] for e in snapshot.fallback(name, asked)}} == {
         "similar_items"
     }
+
+
+def test_a_release_names_the_models_that_it_was_built_from(settings, lake, store):
+    """With version, digest and the last day that each had seen; without champions it names none, nor models that no
+    surface asks."""
+    world = put_tiny_night(lake)
+    run_night(settings)
+    assert store.current().manifest.built_from["models"] == {}
+    alone = store.current().manifest.model
+    assert alone.startswith("blend-")
+    put_champion(lake, {("user", world.user(0, 0)): [world.item(2, 0)]}, version=7)
+    run_night(settings)
+    manifest = store.current().manifest
+    assert manifest.built_from["models"] == {
+        "gnn": {"version": 7, "digest": f"{7:064}", "trained_until": NIGHT},
+    }
+    assert manifest.model == f"gnn-7+{alone}"
+    assert manifest.built_from["tables"]["training/champions"] == lake.table(CHAMPIONS).version()
+    for sources in ("{popular: {}}", "{two_tower: {}, popular: {}}"):
+        Path(settings.surfaces).write_text(f"one: {{query: user, sources: {sources}, gates: {{min_length: 1}}}}\n")
+        run_night(settings)
+        assert store.current().manifest.built_from["models"] == {}
 
 
 def test_a_night_built_again_is_the_same_release(settings, lake, store):

@@ -1,0 +1,97 @@
+"""What is learned, and the tables that learning writes: numbers of ids, decisions to train, what models would list."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from daybreak.contracts import SHARE, Between, Column, ColumnType, Dataset, OneOf
+
+STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
+FLOAT64, BOOL = ColumnType.FLOAT64, ColumnType.BOOL
+
+TRAINING_POOL = "training"
+"""Airflow's pool of what trains: one task at a time."""
+
+
+class Model(StrEnum):
+    """The models of the registry, by the name they have there."""
+
+    GNN = "gnn"
+    TWO_TOWER = "two_tower"
+    RANKER = "ranker"
+
+
+USER, ITEM = "user", "item"
+ENTITIES = (USER, ITEM)
+
+ID_ROWS = Dataset(
+    name="training/id_rows",
+    doc="Users and items in the order in which nights met them: an id keeps its row, new ones are appended.",
+    columns=(
+        Column("entity", STRING, "what the id names", rules=(OneOf(ENTITIES),)),
+        Column("number", INT64, "its place among the ids first met on this night, from 0", rules=(Between(0),)),
+        Column("entity_id", STRING, "the id"),
+    ),
+    key=("entity", "number"),
+)
+
+DECISIONS = Dataset(
+    name="training/decisions",
+    doc="Whether a model is trained on a night, and on what evidence.",
+    columns=(
+        Column("model", STRING, "the model", rules=(OneOf(tuple(Model)),)),
+        Column("train", BOOL, "whether it is trained"),
+        Column("because", STRING, "the evidence, in words"),
+    ),
+    key=("model",),
+)
+
+QUALITY = Dataset(
+    name="training/quality",
+    doc="How well what a model listed the night before met what users then wanted.",
+    columns=(
+        Column("model", STRING, "the model", rules=(OneOf((Model.GNN, Model.TWO_TOWER)),)),
+        Column("version", INT32, "its version"),
+        Column("users", INT64, "users with a list who wanted something new", rules=(Between(0),)),
+        Column("ndcg_at_20", FLOAT64, "mean NDCG of their first 20 entries", rules=SHARE),
+        Column("low", FLOAT64, "lower end of its 95% interval"),
+        Column("high", FLOAT64, "upper end of its 95% interval"),
+    ),
+    key=("model",),
+)
+
+CHAMPIONS = Dataset(
+    name="training/champions",
+    doc="Which version of each model made the candidates of a night.",
+    columns=(
+        Column("model", STRING, "the model", rules=(OneOf((Model.GNN, Model.TWO_TOWER)),)),
+        Column("version", INT32, "its version in the registry", rules=(Between(1),)),
+        Column("digest", STRING, "what tells the model from any other, byte by byte"),
+        Column("trained_until", STRING, "the last day that it has seen"),
+        Column("because", STRING, "why it is the champion"),
+    ),
+    key=("model",),
+)
+
+
+def _candidates(model: Model, doc: str) -> Dataset:
+    return Dataset(
+        name=f"candidates/{model}",
+        doc=doc,
+        columns=(
+            Column("query", STRING, "what the list is for", rules=(OneOf(ENTITIES),)),
+            Column("query_id", STRING, "for whom, or beside what"),
+            Column("rank", INT32, "the place, from 0", rules=(Between(0),)),
+            Column("item_id", STRING, "the item"),
+            Column("score", FLOAT64, "what the model gives it"),
+            Column("version", INT32, "the version of the model", rules=(Between(1),)),
+        ),
+        key=("query", "query_id", "rank"),
+    )
+
+
+GNN_CANDIDATES = _candidates(Model.GNN, "What the champion teacher lists for each user and beside each item.")
+TOWER_CANDIDATES = _candidates(Model.TWO_TOWER, "What the champion towers list for each user and beside each item.")
+LEARNED = (ID_ROWS, DECISIONS, QUALITY, CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES)
+LISTED = {Model.GNN: GNN_CANDIDATES, Model.TWO_TOWER: TOWER_CANDIDATES}
+"""The models that list items, and where."""

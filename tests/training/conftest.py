@@ -1,0 +1,45 @@
+"""What is learned here is small, so one thread is quickest. The database of MLflow takes seconds: it is made once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from daybreak.settings import Settings
+from training.registry.tracking import Registry
+from training.registry.versions import Versions
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of an MLflow in which nothing happened yet."""
+    settings = Settings(home=tmp_path_factory.mktemp("mlflow"))
+    registry = Registry.of(settings)
+    registry.client.search_registered_models()
+    return settings.mlflow_home / "mlflow.db"
+
+
+@pytest.fixture
+def versions(settings: Settings, empty_database: Path) -> Versions:
+    """The registered models of `settings`: none yet."""
+    settings.mlflow_home.mkdir(parents=True)
+    shutil.copyfile(empty_database, settings.mlflow_home / "mlflow.db")
+    return Versions.of(settings)
+
+
+@pytest.fixture
+def without_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's client over HTTP without what others plug into it: Feast's part takes seconds to import."""
+    monkeypatch.setattr("mlflow.utils.plugins.get_entry_points", lambda group: [])

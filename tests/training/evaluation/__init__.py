@@ -1,0 +1,1 @@
+"""Evaluation, held against plain loops and scikit-learn."""

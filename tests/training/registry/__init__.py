@@ -1,0 +1,1 @@
+"""Tests of the registry, on a real MLflow in an SQLite file."""

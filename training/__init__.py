@@ -1,0 +1,1 @@
+"""Learning: teachers, towers and rankers, how they are judged, and the registry they are promoted in."""

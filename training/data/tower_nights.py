@@ -1,0 +1,106 @@
+"""What the towers learn from: night by night, who then wanted something new, and what was known of them before.
+
+An example is a user at the end of a night. Known are the user's history up to it and the features of users and items of
+that very night; right is what the user wanted after it, on the day for which that night's lists were made, and had not
+wanted before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from training.data.encoder import Encoded, FeatureEncoder
+from training.data.histories import Histories, histories_at
+from training.data.ids import Ints
+from training.data.nights import NightFeatures
+from training.data.wants import Floats, Wants
+
+
+@dataclass(frozen=True)
+class TowerEncoders:
+    """How the features of users and of items become numbers."""
+
+    users: FeatureEncoder
+    items: FeatureEncoder
+
+    def encode(self, features: NightFeatures) -> tuple[Encoded, Encoded]:
+        return self.users.encode(features.users), self.items.encode(features.items)
+
+    @classmethod
+    def fit(cls, nights: list[NightFeatures]) -> TowerEncoders:
+        users, items = [night.users for night in nights], [night.items for night in nights]
+        return cls(FeatureEncoder.fit(users, users[0].column_names), FeatureEncoder.fit(items, items[0].column_names))
+
+
+@dataclass(frozen=True)
+class TowerNight:
+    """The examples of one night. `wanted` holds what each user wanted next, with `weights`: those of example e stand at
+    starts[e] to starts[e + 1]."""
+
+    night: int
+    users: Ints
+    histories: Histories
+    starts: Ints
+    wanted: Ints
+    weights: Floats
+    user_inputs: Encoded
+    item_inputs: Encoded
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+def tower_night(night: int, wants: Wants, user_inputs: Encoded, item_inputs: Encoded) -> TowerNight | None:
+    """The examples of a night; None where nobody wanted anything new on the day after."""
+    histories = histories_at(night, wants)
+    users, wanted, weights = new_wants(night, wants, histories)
+    if not len(users):
+        return None
+    distinct, starts = np.unique(users, return_index=True)
+    return TowerNight(
+        night,
+        distinct,
+        histories.of_rows(distinct),
+        np.r_[starts, len(users)],
+        wanted,
+        weights,
+        Encoded(user_inputs.numbers[distinct], user_inputs.words[distinct], user_inputs.vectors[distinct]),
+        item_inputs,
+    )
+
+
+def new_wants(night: int, wants: Wants, histories: Histories, days: int = 1) -> tuple[Ints, Ints, Floats]:
+    """What users wanted in the days after a night and had not wanted by then: user, item and weight, each pair once."""
+    later = wants.where((wants.moments >= night + 1) & (wants.moments < night + 1 + days))
+    keys = later.users * wants.n_items + later.items
+    order = np.argsort(keys, kind="stable")
+    distinct, first = np.unique(keys[order], return_index=True)
+    weights = np.add.reduceat(later.weights[order], first) if len(distinct) else np.zeros(0, np.float32)
+    users = np.repeat(np.arange(len(histories)), histories.sizes)
+    new = ~np.isin(distinct, users * wants.n_items + histories.items)
+    found, items = np.divmod(distinct[new], max(wants.n_items, 1))
+    return found, items, weights[new].astype(np.float32)
+
+
+def remembered_weights(histories: Histories, half_life_days: float) -> Floats:
+    """How much each entry of a history counts in a user's memory: less with age, and less the more there are."""
+    fresh = 0.5 ** (histories.ages / half_life_days)
+    totals = np.add.reduceat(np.r_[fresh, 0.0], histories.starts[:-1]) * (histories.sizes > 0)
+    return (fresh / np.sqrt(np.maximum(np.repeat(totals, histories.sizes), 1e-9))).astype(np.float32)
+
+
+def as_newcomers(encoder: FeatureEncoder, table: pa.Table, counted: str) -> Encoded:
+    """Rows as if nothing had been counted of them yet: without the features whose names begin with `counted`."""
+    blank = table
+    for place, name in enumerate(table.column_names):
+        if name.startswith(counted):
+            blank = blank.set_column(place, name, pa.nulls(len(table), table.schema.field(name).type))
+    return encoder.encode(blank)
+
+
+def first_rows(inputs: Encoded, count: int = 256) -> Encoded:
+    """Some rows, to look at."""
+    return Encoded(inputs.numbers[:count], inputs.words[:count], inputs.vectors[:count])

@@ -1,0 +1,1 @@
+"""The models, each with flat arguments only; `training/builders.py` turns configuration into them."""

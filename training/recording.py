@@ -1,0 +1,85 @@
+"""From what a step has learned to a version in the registry: the run, its lineage, the gates, the alias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from daybreak.clock import days_before
+from daybreak.code_version import code_version
+from daybreak.learning import Model
+from daybreak.step_io import StepIO
+from training.registry.bundle import Bundle
+from training.registry.catalogue import Version
+from training.registry.gates import Gate
+from training.registry.tracking import Run
+from training.registry.versions import Verdict, Versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOLD_IN_TAGS = ("ndcg_at_20", "recall_at_20", "recall_at_100", "ndcg_at_10", "ece")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The version that a step made, and what became of it."""
+
+    version: Version
+    verdict: Verdict
+
+
+def standing(versions: Versions, model: Model, ds: str) -> Version | None:
+    """The champion that a night finds: what the night itself has made does not count, so that running it again finds
+    the same."""
+    champion = versions.champion(model, ds)
+    if champion is not None and champion.ds == ds:
+        return versions.champion(model, days_before(ds, 1))
+    return champion
+
+
+def tables_read(io: StepIO) -> dict[str, int]:
+    """Which version of which table was read."""
+    return {touched.dataset: touched.version for touched in io.inputs.values() if touched.version is not None}
+
+
+def built_from(io: StepIO) -> dict[str, Any]:
+    """What a model comes from: tables, code, attempt."""
+    return {"tables": tables_read(io), "code_version": code_version(), "attempt": io.attempt.token}
+
+
+def curves_into(run: Run) -> Callable[[str, float, int], None]:
+    """An observer of a fit that logs what each epoch came to."""
+
+    def observe(name: str, value: float, number: int) -> None:
+        if not name.startswith("batch/"):
+            run.metric(name, value, number)
+
+    return observe
+
+
+def record(
+    versions: Versions,
+    run: Run,
+    io: StepIO,
+    bundle: Bundle,
+    example: pd.DataFrame,
+    metrics: Mapping[str, float],
+    gates: Sequence[Gate],
+    because: str,
+) -> Recorded:
+    """Logs what was measured and where it comes from, registers the version, and lets the gates speak."""
+    run.metrics({name: value for name, value in metrics.items() if value == value})
+    run.inputs(tables_read(io))
+    run.document("lineage", {**built_from(io), "digest": bundle.digest, "facts": bundle.facts, "because": because})
+    run.table("gates", [{"gate": gate.name, "passed": gate.passed, "detail": gate.detail} for gate in gates])
+    measures = {name: metrics[name] for name in TOLD_IN_TAGS if name in metrics}
+    version = versions.register(run, bundle, example, measures, {"trained_because": because})
+    return Recorded(version, versions.settle(version, gates))
+
+
+def summary_of(recorded: Recorded, model: Model) -> dict[str, Any]:
+    """What a step says of the version that it made."""
+    return {"model": model.value, "version": recorded.version.number, "promoted": recorded.verdict.promoted,
+            "why": recorded.verdict.why}  # fmt: skip

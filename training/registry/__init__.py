@@ -1,0 +1,1 @@
+"""The registry: MLflow, what is logged there, which version serves, and why."""

@@ -1,0 +1,60 @@
+"""The steps that learn, declared."""
+
+from __future__ import annotations
+
+from daybreak.datasets import DELIVERIES, ITEMS, USERS
+from daybreak.features.partials import ITEM_DAYS, PAIR_DAYS, USER_DAYS
+from daybreak.features.services import TWO_TOWER
+from daybreak.features.training import RANKER_ROWS
+from daybreak.learning import CHAMPIONS, DECISIONS, GNN_CANDIDATES, ID_ROWS, QUALITY, TOWER_CANDIDATES
+from daybreak.steps import StepSpec
+
+TOWER_VIEWS = tuple(chosen.view.dataset for chosen in TWO_TOWER.chosen)
+
+STEPS = (
+    StepSpec(
+        "training.ids",
+        target="training.ids:run",
+        config="training.ids:IdsConfig",
+        reads=(USERS, ITEMS, USER_DAYS, ITEM_DAYS, DELIVERIES),
+        writes=(ID_ROWS,),
+    ),
+    StepSpec(
+        "training.due",
+        target="training.due:run",
+        config="training.due:DueConfig",
+        reads=(ID_ROWS, PAIR_DAYS, RANKER_ROWS, GNN_CANDIDATES, TOWER_CANDIDATES),
+        writes=(DECISIONS, QUALITY),
+    ),
+    StepSpec(
+        "training.gnn",
+        target="training.gnn:run",
+        config="training.gnn:GnnConfig",
+        reads=(DECISIONS, ID_ROWS, PAIR_DAYS),
+    ),
+    StepSpec(
+        "training.two_tower",
+        target="training.two_tower:run",
+        config="training.two_tower:TwoTowerConfig",
+        reads=(DECISIONS, ID_ROWS, PAIR_DAYS, *TOWER_VIEWS),
+    ),
+    StepSpec(
+        "training.trial",
+        target="training.trial:run",
+        config="training.trial:TrialConfig",
+        reads=(DECISIONS, ID_ROWS, PAIR_DAYS, *TOWER_VIEWS),
+    ),
+    StepSpec(
+        "training.ranker",
+        target="training.ranker_step:run",
+        config="training.ranker_step:RankerStepConfig",
+        reads=(DECISIONS, RANKER_ROWS),
+    ),
+    StepSpec(
+        "training.candidates",
+        target="training.candidates:run",
+        config="training.candidates:CandidatesConfig",
+        reads=(USERS, ITEMS, ID_ROWS, PAIR_DAYS, *TOWER_VIEWS),
+        writes=(CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES),
+    ),
+)

@@ -1,0 +1,214 @@
+"""The towers as a model of the registry: what they need beside their weights, and how they stand at a night.
+
+What serves is the export: two ONNX files, run by ONNX Runtime, with the encoders and the vectors of ids beside them. So
+the model that is judged is read back from its bundle before it is judged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import torch
+from torch import nn
+
+from daybreak.errors import InputError, ModelError
+from daybreak.learning import Model
+from training.data.encoder import Encoded, FeatureEncoder
+from training.data.histories import Histories
+from training.data.ids import IdMap, Ints
+from training.data.tower_nights import TowerEncoders, remembered_weights
+from training.export.session import Session
+from training.registry.bundle import Bundle, write_bundle
+from training.retrieval import NightView, Scores
+
+Vectors = npt.NDArray[np.float32]
+Forward = Callable[[Encoded, Vectors], Vectors]
+"""One tower: features and memories in, vectors out."""
+ENCODERS = "encoders.json"
+TOWERS = ("users", "items")
+ROWS_AT_ONCE = 8_192
+
+
+@dataclass(frozen=True)
+class TowerModel:
+    """Both towers, ready to be asked. `ids` and `remembered` have a row for each of `items`."""
+
+    users: Forward
+    items_tower: Forward
+    encoders: TowerEncoders
+    items: IdMap
+    ids: Vectors
+    remembered: Vectors
+    half_life_days: float
+
+    def at(self, view: NightView) -> TowerScorer:
+        return TowerScorer(self, view)
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The vector of each user, whose features are the columns, and whose `history` is the ids of items that were
+        just wanted, separated by spaces."""
+        rows = [self.items.rows(pa.array(text.split(), pa.string())) for text in frame["history"]]
+        known = [each[each >= 0] for each in rows]
+        starts = np.r_[0, np.cumsum([len(each) for each in known])]
+        items = np.concatenate(known) if known else np.zeros(0, np.int64)
+        ones = np.ones(len(items), np.float32)
+        memory = recalled(
+            Histories(starts, items, ones, ones * 0, len(self.items)), self.remembered, self.half_life_days
+        )
+        features = _table_of(frame, self.encoders.users)
+        vectors = self.users(self.encoders.users.encode(features), memory)
+        return pd.DataFrame({"vector": list(vectors)})
+
+    def example(self, users: pa.Table) -> pd.DataFrame:
+        """Some rows as `predict` takes them."""
+        frame = users.select(list(self.encoders.users.columns)).slice(0, 3).to_pandas()
+        frame.insert(
+            0, "history", [" ".join(self.items.ids.slice(start, 2).to_pylist()) for start in range(len(frame))]
+        )
+        return frame
+
+    @classmethod
+    def read(cls, bundle: Bundle) -> TowerModel:
+        """The towers of a bundle."""
+        items = IdMap(bundle.array("items").tolist())
+        if items.digest != bundle.facts["items_digest"]:
+            raise ModelError(
+                f"the ids of the model in {bundle.folder} are not those it was trained with; train it anew"
+            )
+        told = json.loads(bundle.path(ENCODERS).read_bytes())
+        encoders = TowerEncoders(*(FeatureEncoder.from_json(told[name]) for name in TOWERS))
+        users, items_tower = (forward_of(bundle.path(f"{name}.onnx")) for name in TOWERS)
+        return cls(
+            users,
+            items_tower,
+            encoders,
+            items,
+            bundle.array("ids"),
+            bundle.array("remembered"),
+            float(bundle.config["half_life_days"]),
+        )
+
+
+def read(bundle: Bundle) -> TowerModel:
+    """The towers of a bundle, run by ONNX Runtime."""
+    items = IdMap(bundle.array("items").tolist())
+    if items.digest != bundle.facts["items_digest"]:
+        raise ModelError(f"the ids of the model in {bundle.folder} are not those it was trained with; train it anew")
+    told = json.loads(bundle.path(ENCODERS).read_bytes())
+    return TowerModel(
+        *opened({name: bundle.path(f"{name}.onnx") for name in TOWERS}),
+        TowerEncoders(*(FeatureEncoder.from_json(told[name]) for name in TOWERS)),
+        items,
+        bundle.array("ids"),
+        bundle.array("remembered"),
+        float(bundle.config["half_life_days"]),
+    )
+
+
+def opened(files: Mapping[str, Path]) -> tuple[Forward, Forward]:
+    """Both towers from exported files."""
+    users, items = (forward_of(files[name]) for name in TOWERS)
+    return users, items
+
+
+def in_torch(tower: nn.Module) -> Forward:
+    """A tower as it was fitted, before any export."""
+
+    def run(encoded: Encoded, memory: Vectors) -> Vectors:
+        with torch.no_grad():
+            parts = (encoded.numbers, encoded.words, encoded.vectors, np.ascontiguousarray(memory))
+            return tower(*(torch.from_numpy(part) for part in parts)).numpy()
+
+    return run
+
+
+def forward_of(path: Path) -> Forward:
+    session = Session(path)
+
+    def run(encoded: Encoded, memory: Vectors) -> Vectors:
+        return session.run(
+            {"numbers": encoded.numbers, "words": encoded.words, "vectors": encoded.vectors, "memory": memory},
+            rows_at_once=ROWS_AT_ONCE,
+        )
+
+    return run
+
+
+def write_towers(
+    folder: Path,
+    model: TowerModel,
+    files: Mapping[str, Path],
+    config: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    built_from: Mapping[str, Any],
+) -> Bundle:
+    """The towers as a bundle, with `files` as their exported form."""
+    encoders = zip(TOWERS, (model.encoders.users, model.encoders.items), strict=True)
+    document = folder.with_name(ENCODERS)
+    document.write_text(json.dumps({name: encoder.to_json() for name, encoder in encoders}), encoding="utf-8")
+    return write_bundle(
+        folder,
+        Model.TWO_TOWER,
+        config,
+        {**facts, "items_digest": model.items.digest},
+        {
+            "ids": model.ids,
+            "remembered": model.remembered,
+            "items": np.array(model.items.ids.to_pylist(), dtype=np.str_),
+        },
+        {**{f"{name}.onnx": path for name, path in files.items()}, ENCODERS: document},
+        built_from,
+    )
+
+
+class TowerScorer:
+    """The towers at the end of a night, with the vectors of all its items."""
+
+    def __init__(self, model: TowerModel, view: NightView) -> None:
+        if view.features is None:
+            raise InputError("towers need the features of the night, and the view of it has none; read them first")
+        self._model, self._view = model, view
+        rows = view.items.rows_of(model.items, "the student")
+        self._ids, self._remembered = (_placed(kept, rows, len(view.items)) for kept in (model.ids, model.remembered))
+        self._users = view.features.users
+        self.item_vectors = model.items_tower(model.encoders.items.encode(view.features.items), self._ids)
+
+    def user_vectors(self, rows: Ints) -> Vectors:
+        """Vectors of some users."""
+        encoded = self._model.encoders.users.encode(self._users.take(pa.array(rows)))
+        histories = self._view.histories.of_rows(rows)
+        return self._model.users(encoded, recalled(histories, self._remembered, self._model.half_life_days))
+
+    def for_users(self, rows: Ints) -> Scores:
+        return np.asarray(self.user_vectors(rows) @ self.item_vectors.T, np.float32)
+
+    def for_items(self, rows: Ints) -> Scores:
+        """How alike items are: the cosine of their vectors, without how much all want them."""
+        direction = self.item_vectors[:, :-1]
+        unit = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
+        return np.asarray(unit[rows] @ unit.T, np.float32)
+
+
+def recalled(histories: Histories, remembered: Vectors, half_life_days: float) -> Vectors:
+    """The memory of users of these histories."""
+    return np.asarray(histories.matrix(remembered_weights(histories, half_life_days)) @ remembered, np.float32)
+
+
+def _placed(kept: Vectors, rows: Ints, n_items: int) -> Vectors:
+    """A model's vectors at the rows of the night; zero for items that it does not know."""
+    placed = np.zeros((n_items, kept.shape[1]), np.float32)
+    placed[rows[rows >= 0]] = kept[rows >= 0]
+    return placed
+
+
+def _table_of(frame: pd.DataFrame, encoder: FeatureEncoder) -> pa.Table:
+    """The columns that the encoder takes, where a number that is missing is null."""
+    return pa.Table.from_pandas(frame[list(encoder.columns)], preserve_index=False)
