@@ -60,7 +60,8 @@ with DAG(
 
     with TaskGroup("models"):
         learn = DaybreakRun(
-            task_id="learn", steps=["training.due", "training.gnn", "training.two_tower", "training.ranker"]
+            task_id="learn",
+            steps=["training.due", "training.gnn", "training.two_tower", "training.ranker", "training.people"],
         )
         tried = EmptyOperator(task_id="tried", trigger_rule="all_done")
         listed = DaybreakRun(task_id="candidates", steps=["training.candidates"])

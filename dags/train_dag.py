@@ -45,7 +45,8 @@ with DAG(
     trial = DaybreakRun.partial(task_id="trial", steps=["training.trial"]).expand(options=numbers.output)
     two_tower = DaybreakRun(task_id="two_tower", steps=["training.two_tower"], trigger_rule="none_failed")
     ranker = DaybreakRun(task_id="ranker", steps=["training.ranker"])
+    people = DaybreakRun(task_id="people", steps=["training.people"])
 
-    due >> [gnn, ranker]
+    due >> [gnn, ranker, people]
     gnn >> numbers
     trial >> two_tower

@@ -19,6 +19,7 @@ class Model(StrEnum):
     GNN = "gnn"
     TWO_TOWER = "two_tower"
     RANKER = "ranker"
+    PEOPLE = "people"
 
 
 USER, ITEM = "user", "item"
@@ -64,7 +65,7 @@ CHAMPIONS = Dataset(
     name="training/champions",
     doc="Which version of each model made the candidates of a night.",
     columns=(
-        Column("model", STRING, "the model", rules=(OneOf((Model.GNN, Model.TWO_TOWER)),)),
+        Column("model", STRING, "the model", rules=(OneOf((Model.GNN, Model.TWO_TOWER, Model.PEOPLE)),)),
         Column("version", INT32, "its version in the registry", rules=(Between(1),)),
         Column("digest", STRING, "what tells the model from any other, byte by byte"),
         Column("trained_until", STRING, "the last day that it has seen"),
@@ -92,6 +93,18 @@ def _candidates(model: Model, doc: str) -> Dataset:
 
 GNN_CANDIDATES = _candidates(Model.GNN, "What the champion teacher lists for each user and beside each item.")
 TOWER_CANDIDATES = _candidates(Model.TWO_TOWER, "What the champion towers list for each user and beside each item.")
-LEARNED = (ID_ROWS, DECISIONS, QUALITY, CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES)
+PEOPLE_CANDIDATES = Dataset(
+    name=f"candidates/{Model.PEOPLE}",
+    doc="Whom the champion of people lists for each user: nobody the user is tied to, nobody blocked either way.",
+    columns=(
+        Column("user_id", STRING, "for whom"),
+        Column("rank", INT32, "the place, from 0", rules=(Between(0),)),
+        Column("candidate_id", STRING, "who is listed"),
+        Column("score", FLOAT64, "what the model gives it"),
+        Column("version", INT32, "the version of the model", rules=(Between(1),)),
+    ),
+    key=("user_id", "rank"),
+)
+LEARNED = (ID_ROWS, DECISIONS, QUALITY, CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES, PEOPLE_CANDIDATES)
 LISTED = {Model.GNN: GNN_CANDIDATES, Model.TWO_TOWER: TOWER_CANDIDATES}
 """The models that list items, and where."""

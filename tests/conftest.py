@@ -31,6 +31,7 @@ LONGEST_FIRST = ("tests/e2e", "tests/embedded/test_airflow.py")
 ON_ONE_WORKER = {
     "tests/e2e": "tests/e2e",
     "tests/leaks": "trained",
+    "tests/training/test_learning": "learned",
     "tests/jobs/test_training_set.py": "trained",
     "tests/world": "tests/world",
 }

@@ -1,4 +1,5 @@
-"""What the champions list tonight, in `candidates/gnn` and `candidates/two_tower`: for each user, and beside each item.
+"""What the champions list tonight, in `candidates/gnn` and `candidates/two_tower`: for each user, and beside each item;
+and in `candidates/people`, for each user, who may be tied to the user next.
 
 Asks the registry which version of each model serves this night, and scores every item that may be shown, exactly, in
 blocks. A model that has no champion yet lists nothing, which the summary says; one that cannot be loaded stops the
@@ -22,13 +23,15 @@ from daybreak.features.partials import PAIR_DAYS
 from daybreak.features.services import TWO_TOWER
 from daybreak.item_states import may_be_shown
 from daybreak.lake.schemas import data_schema
-from daybreak.learning import CHAMPIONS, ID_ROWS, ITEM, LISTED, USER, Model
+from daybreak.learning import CHAMPIONS, ID_ROWS, ITEM, LISTED, PEOPLE_CANDIDATES, USER, Model
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from training.data.ids import IdMap, Ints, id_map
 from training.data.nights import features_at, nights_with_features
+from training.data.ties import ties_of
 from training.data.wants import number_of, wants_of
 from training.evaluation.ranking import NO_ITEM, Sets, top_k
+from training.people_lists import people_listed
 from training.registry.catalogue import Version
 from training.registry.loaders import servable
 from training.registry.reigns import BECAUSE_TAG
@@ -44,6 +47,7 @@ class CandidatesConfig(StepConfig):
     history_days: int = Field(90, ge=7, description="days of wants that say what a user is given")
     a_user: int = Field(150, ge=1, description="items listed for a user")
     an_item: int = Field(60, ge=1, description="items listed beside an item")
+    people: int = Field(60, ge=1, description="people listed for a user")
     block: int = Field(512, ge=1, description="users or items worked on at once")
 
 
@@ -60,10 +64,27 @@ def run(config: CandidatesConfig, io: StepIO) -> Summary:
             listed[model] = _listed(config, io, retriever.at(view), view, champion.number)
         summary[f"{model}_version"] = champion.number if champion else "no champion yet"
         summary[f"{model}_rows"] = listed[model].num_rows
-    io.write(CHAMPIONS, _who(champions))
+    people = versions.champion(Model.PEOPLE, config.ds)
+    whom = _people(config, io, versions, people)
+    summary |= {"people_version": people.number if people else "no champion yet", "people_rows": whom.num_rows}
+    io.write(PEOPLE_CANDIDATES, whom)
+    io.write(CHAMPIONS, _who({**champions, Model.PEOPLE: people}))
     for model, rows in listed.items():
         io.write(LISTED[model], rows)
     return summary
+
+
+def _people(config: CandidatesConfig, io: StepIO, versions: Versions, champion: Version | None) -> pa.Table:
+    """Whom the champion of people lists, for every active user."""
+    if champion is None:
+        return data_schema(PEOPLE_CANDIDATES).empty_table()
+    io.require(ID_ROWS)
+    users = id_map(io, USER)
+    ties, night = ties_of(io, users), number_of(config.ds)
+    model: Retriever = servable(versions.fetch(champion))  # type: ignore[assignment]
+    scorer = model.at(view_at(night, ties.between, users, users))
+    active = _active_users(io, users)
+    return people_listed(scorer, ties, users, active, night, config.people, config.block, champion.number)
 
 
 def _view(config: CandidatesConfig, io: StepIO, *, with_features: bool) -> NightView:

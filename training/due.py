@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from daybreak.clock import days_before, parse_day
+from daybreak.datasets import EDGES
 from daybreak.features.partials import PAIR_DAYS
 from daybreak.features.training import MATURITY_DAYS, RANKER_ROWS
 from daybreak.lake.schemas import data_schema
@@ -41,7 +42,7 @@ class DueConfig(StepConfig):
     quality_share: float = Field(
         0.6, gt=0, le=1, description="share of the judged quality below which last night's lists ask for training"
     )
-    least_days: int = Field(7, ge=3, description="days of wants that retrieval models need")
+    least_days: int = Field(7, ge=3, description="days of wants, or of ties, that models that list need")
     least_row_days: int = Field(3, ge=3, description="days of training rows that the ranker needs")
     maturity_days: int = Field(MATURITY_DAYS, ge=1, description="days after which training rows are told")
 
@@ -116,7 +117,8 @@ def _missing(config: DueConfig, io: StepIO) -> Mapping[Model, str | None]:
     row_days = mature_days(io, config.maturity_days)
     wants = _too_few("wants", len(days), config.least_days)
     rows = _too_few("training rows", len(row_days), config.least_row_days)
-    return {Model.GNN: wants, Model.TWO_TOWER: wants, Model.RANKER: rows}
+    ties = _too_few("ties", len([day for day, told in io.days(EDGES).items() if told]), config.least_days)
+    return {Model.GNN: wants, Model.TWO_TOWER: wants, Model.RANKER: rows, Model.PEOPLE: ties}
 
 
 def mature_days(io: StepIO, maturity_days: int) -> list[str]:

@@ -11,40 +11,41 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
-from scipy.sparse import csr_matrix
 
 from daybreak.errors import ModelError
 from daybreak.learning import Model
 from training.data.histories import Histories, of_items
 from training.data.ids import IdMap, Ints
-from training.evaluation.ranking import Sets, top_k
-from training.models.graph_filter import FilterSettings, GraphFilter, LowRank, Part, fit_filter
+from training.evaluation.ranking import Floats, Sets, top_k
+from training.models.filter_parts import arrays_of, part_of
+from training.models.graph_filter import FOR_GOOD, FilterSettings, GraphFilter, fit_filter
 from training.registry.bundle import Bundle, write_bundle
 from training.retrieval import NEVER, HeldOut, NightView, Scores, judge_retriever
 
 SEARCH: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("trend", (0.0, 0.5)),
-    ("smooth", (0.0, 1.0)),
+    ("value", (0.0, 1.0, 2.0)),
+    ("query_half_life_days", (10.0, 90.0, FOR_GOOD)),
     ("ridge", (0.0, 1.0)),
     ("walk", (0.0, 1.0)),
-    ("query_half_life_days", (10.0, 365.0)),
-    ("tie_half_life_days", (7.0, 365.0)),
-    ("frequencies", (16, 32, 128, 512)),
-    ("slope", (0.5, 1.0)),
-    ("recent_first", (0.25, 0.5)),
+    ("smooth", (0.5,)),
     ("trend_share", (0.1, 0.4)),
-    ("penalty", (0.01, 0.02, 0.1)),
-    ("value", (0.25, 0.5)),
+    ("frequencies", (64, 128, 512)),
+    ("slope", (0.0, 1.0)),
+    ("beyond", (0.0, 1.0)),
+    ("recent_first", (0.25, 0.5)),
+    ("penalty", (0.02, 0.1)),
     ("user_damping", (0.5, 1.0)),
 )
-"""What the search tries, one setting after another: each alone, with the best found so far of the others."""
+"""What the search tries, one setting after another: each alone, with the best found so far of the others. How fast ties
+fade is not among it: what a few days make of it the next days do not keep."""
 FORM = "graph_filter"
 PREDICTED = 20
 LEAST = np.float32(1e-2)
 """What is added to a score before its logarithm is taken; the mean score is about 1."""
 ROUNDING = np.float32(1e-5)
 """A score of no more than this is what rounding has left of nothing."""
-PARTS = ("walk", "smooth", "ridge")
+PARTS = ("walk", "smooth", "ridge", "trained")
 START = FilterSettings()
 
 
@@ -87,42 +88,38 @@ class FilterModel:
         """Some rows as `predict` takes them."""
         return pd.DataFrame({"history": [" ".join(self.items.ids.slice(start, 2).to_pylist()) for start in range(3)]})
 
-    def write(self, folder: Path, facts: Mapping[str, Any], built_from: Mapping[str, Any]) -> Bundle:
+    def write(self, folder: Path, model: Model, facts: Mapping[str, Any], built_from: Mapping[str, Any]) -> Bundle:
         """The model as a bundle."""
         arrays = {"lifted": self.graph_filter.lifted, "items": np.array(self.items.ids.to_pylist(), dtype=np.str_)}
         for name, part in self.graph_filter.parts.items():
-            if isinstance(part, LowRank):
-                arrays |= {f"{name}_before": part.before, f"{name}_after": part.after}
-            elif isinstance(part, csr_matrix):
-                arrays |= {f"{name}_values": part.data, f"{name}_columns": part.indices, f"{name}_starts": part.indptr}
-            else:
-                arrays[name] = part
+            arrays |= arrays_of(name, part)
         config = self.graph_filter.settings.model_dump(mode="json")
         facts = {**facts, "items_digest": self.items.digest}
-        return write_bundle(folder, Model.GNN, {"form": FORM, **config}, facts, arrays, {}, built_from)
+        return write_bundle(folder, model, {"form": FORM, **config}, facts, arrays, {}, built_from)
 
     @classmethod
     def read(cls, bundle: Bundle) -> FilterModel:
         """The model of a bundle."""
+        if bundle.config.get("form") != FORM:
+            raise ModelError(
+                f"the teacher in {bundle.folder} has the form '{bundle.config.get('form')}', which nothing here knows;"
+                " train it anew, or install the version of Daybreak that made it"
+            )
         items = IdMap(bundle.array("items").tolist())
         if items.digest != bundle.facts["items_digest"]:
             raise ModelError(
                 f"the ids of the model in {bundle.folder} are not those it was trained with; train it anew"
             )
         config = {name: value for name, value in bundle.config.items() if name != "form"}
-        held = {array.partition("_")[0] for array in bundle.arrays}
-        parts = {name: _part(bundle, name, len(items)) for name in PARTS if name in held}
-        return cls(GraphFilter(FilterSettings(**config), parts, bundle.array("lifted")), items)
+        arrays = {name: bundle.array(name) for name in bundle.arrays}
+        held = {name.partition("_")[0] for name in arrays}
+        parts = {name: part_of(name, arrays, len(items)) for name in PARTS if name in held}
+        return cls(GraphFilter(FilterSettings(**config), parts, arrays["lifted"]), items)
 
 
-def _part(bundle: Bundle, name: str, size: int) -> Part:
-    """One of the filter's matrices: whole, as a product, or by its entries."""
-    if name in bundle.arrays:
-        return bundle.array(name)
-    if f"{name}_before" in bundle.arrays:
-        return LowRank(bundle.array(f"{name}_before"), bundle.array(f"{name}_after"))
-    entries = tuple(bundle.array(f"{name}_{of}") for of in ("values", "columns", "starts"))
-    return csr_matrix(entries, shape=(size, size))
+def read(bundle: Bundle) -> FilterModel:
+    """The teacher of a bundle."""
+    return FilterModel.read(bundle)
 
 
 class FilterScorer:
@@ -164,22 +161,36 @@ def fitted(view: NightView, settings: FilterSettings) -> FilterModel:
 
 
 def choose(test: HeldOut, start: FilterSettings, trials: int, search: Sequence[tuple[str, Sequence[float]]]) -> Choice:
-    """The settings that rank best what users wanted after the night, one setting after another, within so many
-    trials."""
-    measured: dict[FilterSettings, float] = {}
+    """The settings that rank best what users wanted after the night, one setting after another, within so many trials.
 
-    def measure(settings: FilterSettings) -> float:
+    A setting is moved only where users gain by more than chance would let them: by more than the standard error of the
+    mean gain. A step that a few days make look good by a hair is a step that the next days take back.
+    """
+    measured: dict[FilterSettings, Floats] = {}
+
+    def measure(settings: FilterSettings) -> Floats | None:
         if settings not in measured and len(measured) < trials and settings.walk + settings.smooth + settings.ridge:
             scorer = fitted(test.view, settings).at(test.view)
-            measured[settings] = judge_retriever(scorer, test, (20,)).means["ndcg_at_20"]
-        return measured.get(settings, -1.0)
+            measured[settings] = judge_retriever(scorer, test, (20,)).metrics["ndcg_at_20"]
+        return measured.get(settings)
 
-    best = start
-    measure(best)
+    n_items = len(test.view.items)
+    best = start.for_catalogue(n_items)
+    standard = measure(best)
+    assert standard is not None
     for name, values in search:
-        tried = [FilterSettings(**{**best.model_dump(), name: value}) for value in values]
-        best = max([best, *tried], key=measure)
-    return Choice(best, tuple(measured.items()))
+        tried = [FilterSettings(**{**best.model_dump(), name: value}).for_catalogue(n_items) for value in values]
+        tried = [settings for settings in tried if settings != best]
+        found = [(settings, ranked) for settings in tried if (ranked := measure(settings)) is not None]
+        settings, ranked = max(found, key=lambda one: float(one[1].mean()), default=(best, standard))
+        if gains(ranked - standard):
+            best, standard = settings, ranked
+    return Choice(best, tuple((settings, float(ranked.mean())) for settings, ranked in measured.items()))
+
+
+def gains(differences: Floats) -> bool:
+    """Whether the mean of these is above 0 by more than its standard error."""
+    return float(differences.mean()) > float(differences.std()) / max(len(differences), 1) ** 0.5
 
 
 @dataclass(frozen=True)

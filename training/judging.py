@@ -107,13 +107,15 @@ class Judgement:
         return float(found.mean()) if found is not None and len(found) else None
 
 
-def judged(challenger: Scorer, champion: Scorer | None, test: HeldOut, seed: int) -> Judgement:
-    """All three, each over the whole catalogue."""
+def judged(
+    challenger: Scorer, champion: Scorer | None, test: HeldOut, seed: int, baseline: Scorer | None = None
+) -> Judgement:
+    """All three, each over the whole catalogue; the baseline is what is popular lately, where no other is given."""
     return Judgement(
         test,
         judge_retriever(challenger, test),
         judge_retriever(champion, test) if champion else None,
-        judge_retriever(Popular(test.view), test),
+        judge_retriever(baseline or Popular(test.view), test),
         seed,
     )
 

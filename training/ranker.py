@@ -18,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 
 from daybreak.contracts import DS
 from daybreak.errors import InputError
 from daybreak.features.services import RANKER as SERVICE
-from daybreak.features.training import LABELS, PURCHASED, SHOWN, Split, temporal_split
+from daybreak.features.training import CLICKED, LABELS, PURCHASED, SHOWN, Split, temporal_split
 from daybreak.steps import StepConfig
 from training import ranker_report as told
 from training.data.encoder import FeatureEncoder
@@ -86,6 +87,7 @@ class RankerReport:
     curves: dict[str, Choice]
     heads: dict[str, told.HeadReport]
     order: told.Ordering
+    looked_at: NDArray[np.float64]
     forms: list[Form]
     parity: float
     seconds: dict[str, float]
@@ -132,14 +134,18 @@ def fit_ranker(
             made, parity = _forms(task, train, config, seed, Path(folder))
         with timer("calibrate"):
             ranker = FittedRanker(LABELS, rows.features, {}, made, config.model_dump(mode="json", exclude={"ds"}))
-            curves = calibrated(ranker, shown(files, split.validation, ranker.encoder), seed)
+            calibrated_by = shown(files, split.validation, ranker.encoder)
+            curves = calibrated(ranker, calibrated_by, seed)
             ranker = replace(ranker, calibrators={head: choice.calibrator for head, choice in curves.items()})
+            looked_at = told.looks_of(calibrated_by, ranker.score(calibrated_by)[CLICKED])
         with timer("trees"):
             trees = _trees(files, split.train, rows.features, config, seed)
         with timer("judge"):
             judged_by = shown(files, split.test, ranker.encoder, retrieval_column)
-            heads, order, forms = judge(ranker, judged_by, trees, retrieval_column, config, seed, Path(folder))
-    return ranker, RankerReport(split, fitted_by, curves, heads, order, forms, parity, timer.seconds)
+            heads, order, forms = judge(
+                ranker, judged_by, looked_at, trees, retrieval_column, config, seed, Path(folder)
+            )
+    return ranker, RankerReport(split, fitted_by, curves, heads, order, looked_at, forms, parity, timer.seconds)
 
 
 def check_labels(files: RowFiles, split: Split) -> None:
@@ -158,7 +164,9 @@ def check_labels(files: RowFiles, split: Split) -> None:
 
 def encoding(files: RowFiles, split: Split, features: Sequence[str], config: RankerConfig) -> RankerRows:
     """How rows are encoded, learned from the days to train on."""
-    encoder = FeatureEncoder.fit(files.read(split.train, ["row_id", *features]), features, max_words=config.max_words)
+    encoder = FeatureEncoder.fit(
+        files.read(split.train, ["row_id", DS, *features]), features, max_words=config.max_words
+    )
     shelves = FeatureEncoder.fit(files.read(split.train, [SURFACE]), [SURFACE], max_words=config.max_words)
     return RankerRows(encoder, shelves, LABELS, config.positions, config.unshown_weight)
 
@@ -199,6 +207,7 @@ def calibrated(ranker: FittedRanker, rows: pa.Table, seed: int) -> dict[str, Cho
 def judge(
     ranker: FittedRanker,
     rows: pa.Table,
+    looked_at: NDArray[np.float64],
     trees: Trees | None,
     retrieval_column: str | None,
     config: RankerConfig,
@@ -212,7 +221,7 @@ def judge(
         head: told.head_report(labels[:, place], logits[:, place], served[head], by_trees.get(head))
         for place, head in enumerate(ranker.heads)
     }
-    order = told.ordering(rows, served[PURCHASED], by_trees, retrieval_column, seed, config.draws)
+    order = told.ordering(rows, served[PURCHASED], by_trees, retrieval_column, seed, config.draws, looked_at)
     encoded, place = ranker.encoder.encode(rows), ranker.heads.index(PURCHASED)
     forms = {form: replace(ranker, serves=form) for form in ranker.forms}
     return (
@@ -224,7 +233,9 @@ def judge(
                 for name, form in forms.items()
             },
             rows.num_rows,
-            lambda answers: float(told.purchases_first(rows, answers[:, place].astype(np.float64), seed).mean()),
+            lambda answers: float(
+                told.purchases_first(rows, answers[:, place].astype(np.float64), seed, looked_at).mean()
+            ),
         ),
     )
 

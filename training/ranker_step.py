@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from daybreak.features.training import LABELS, MATURITY_DAYS, PURCHASED, RANKER_ROWS
@@ -25,8 +27,9 @@ from training.evaluation.confidence import difference
 from training.fitted_ranker import FittedRanker
 from training.fitting.device import device_of
 from training.ranker import RankerConfig, RankerReport, fit_ranker, shown
-from training.recording import built_from, curves_into, record, standing, summary_of
+from training.recording import Checkpoint, built_from, compared_with, curves_into, record, standing, summary_of
 from training.registry.bundle import Bundle, write_bundle
+from training.registry.catalogue import Version
 from training.registry.gates import Evidence, GateLimits, judge
 from training.registry.tracking import Run
 from training.registry.versions import Versions
@@ -54,10 +57,11 @@ def run(config: RankerStepConfig, io: StepIO) -> Summary:
     days = mature_days(io, config.maturity_days)[-config.row_days :]
     files = RowFiles.of(io.paths(RANKER_ROWS, since=days[0], until=days[-1]))
     params = config.model_dump(mode="json", exclude={"ds"})
-    checkpoint = io.settings.scratch / "checkpoints" / f"{Model.RANKER}-{config.ds}.pt"
+    checkpoint = Checkpoint(io, Model.RANKER, params, files.by_day)
     with versions.registry.run(Model.RANKER, config.ds, {"because": decision.because}, params) as run:
+        champion = _champion(versions, config.ds)
         ranker, report = fit_ranker(
-            files, config, seed=io.seed, observe=curves_into(run), device=device_of(), checkpoint=checkpoint
+            files, config, seed=io.seed, observe=curves_into(run), device=device_of(), checkpoint=checkpoint.path
         )
         with io.scratch() as work:
             ranker.save(work / "files")
@@ -65,7 +69,7 @@ def run(config: RankerStepConfig, io: StepIO) -> Summary:
             paths = {path.name: path for path in sorted((work / "files").iterdir())}
             bundle = write_bundle(work / Model.RANKER, Model.RANKER, params, facts, {}, paths, built_from(io))
             rows = shown(files, report.split.test, ranker.encoder)
-            evidence = _evidence(versions, config, report, ranker, rows, bundle, io.seed)
+            evidence = _evidence(report, ranker, champion, files, bundle.size_bytes, io.seed)
             _log(run, report)
             recorded = record(
                 versions,
@@ -77,27 +81,34 @@ def run(config: RankerStepConfig, io: StepIO) -> Summary:
                 judge(evidence, config.gates),
                 decision.because,
             )
-    checkpoint.unlink(missing_ok=True)
+    checkpoint.remove()
     measured = {"ndcg_at_10": round(evidence.challenger, 4), "ece": round(evidence.calibration_error or 0.0, 4)}
     return {"trained": True, **summary_of(recorded, Model.RANKER), **measured}
 
 
+def _champion(versions: Versions, ds: str) -> tuple[Version, FittedRanker] | None:
+    version = standing(versions, Model.RANKER, ds)
+    return (version, read(versions.fetch(version)).ranker) if version else None
+
+
 def _evidence(
-    versions: Versions,
-    config: RankerStepConfig,
     report: RankerReport,
     ranker: FittedRanker,
-    rows: pa.Table,
-    bundle: Bundle,
+    champion: tuple[Version, FittedRanker] | None,
+    files: RowFiles,
+    size_bytes: int,
     seed: int,
 ) -> Evidence:
-    """What the gates ask for; the champion is asked about the same rows."""
-    own = told.purchases_first(rows, ranker.score(rows)[PURCHASED], seed)
-    version = standing(versions, Model.RANKER, config.ds)
-    theirs = None
-    if version:
-        champion = read(versions.fetch(version)).ranker
-        theirs = told.purchases_first(rows, champion.score(rows)[PURCHASED], seed)
+    """What the gates ask for; the champion is asked about the same rows, by the features that it knows."""
+
+    def order_of(judged: FittedRanker) -> NDArray[np.float64]:
+        rows = shown(files, report.split.test, judged.encoder)
+        return told.purchases_first(rows, judged.score(rows)[PURCHASED], seed, report.looked_at)
+
+    own, theirs = order_of(ranker), None
+    if champion:
+        with compared_with(champion[0]):
+            theirs = order_of(champion[1])
     return Evidence(
         measure=MEASURE,
         challenger=float(own.mean()),
@@ -105,7 +116,7 @@ def _evidence(
         gain=None if theirs is None else difference(own, theirs, seed),
         gain_on_baseline=report.order.gains[told.RETRIEVAL],
         calibration_error=max(head.calibrated["ece_equal_mass"] for head in report.heads.values()),
-        size_bytes=bundle.size_bytes,
+        size_bytes=size_bytes,
         export_gap=report.parity,
     )
 
@@ -117,10 +128,18 @@ def _log(run: Run, report: RankerReport) -> None:
     run.figure("calibration", calibration_plot({head: (each.raw_curve, each.calibrated_curve) for head, each in
                                                 report.heads.items()}))  # fmt: skip
     run.table("heads", _head_rows(report))
-    run.table("order", [{"by": name, "ndcg_at_10": found.mean, "low": found.low, "high": found.high} for name, found in
-                        report.order.ndcg.items()])  # fmt: skip
+    for name, order in (("order", report.order), ("order_as_shown", report.order.as_shown)):
+        run.table(name, _order_rows(order) if order else [])
+    run.table("places", [{"place": place, "looked_at": share} for place, share in enumerate(report.looked_at.tolist())])
     run.table("forms", [vars(form) for form in report.forms])
     run.table("seconds", [{"part": part, "seconds": seconds} for part, seconds in report.seconds.items()])
+
+
+def _order_rows(order: told.Ordering) -> list[dict[str, Any]]:
+    return [
+        {"by": name, "ndcg_at_10": found.mean, "low": found.low, "high": found.high}
+        for name, found in order.ndcg.items()
+    ]
 
 
 def _head_rows(report: RankerReport) -> list[dict[str, Any]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from daybreak.clock import days_before
 from daybreak.code_version import code_version
-from daybreak.learning import Model
+from daybreak.errors import InputError, ModelError
+from daybreak.learning import DECISIONS, Model
 from daybreak.step_io import StepIO
 from training.registry.bundle import Bundle
 from training.registry.catalogue import Version
@@ -44,9 +48,42 @@ def tables_read(io: StepIO) -> dict[str, int]:
     return {touched.dataset: touched.version for touched in io.inputs.values() if touched.version is not None}
 
 
+def learned_from(io: StepIO) -> dict[str, int]:
+    """The same without the decision to train, which every attempt at a night makes anew."""
+    return {name: version for name, version in tables_read(io).items() if name != DECISIONS.name}
+
+
 def built_from(io: StepIO) -> dict[str, Any]:
     """What a model comes from: tables, code, attempt."""
     return {"tables": tables_read(io), "code_version": code_version(), "attempt": io.attempt.token}
+
+
+class Checkpoint:
+    """Where a fit of a night is kept until its model is safe. Another fit, of other rows, settings or code, has a place
+    of its own: a night that goes on takes up what is its own, and else begins anew."""
+
+    def __init__(self, io: StepIO, model: Model, params: Mapping[str, Any], rows: Any) -> None:
+        told = json.dumps([params, rows, code_version()], sort_keys=True, default=str)
+        self._folder, self._model = io.settings.scratch / "checkpoints", model
+        self.path = self._folder / f"{model}-{io.ds}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.pt"
+
+    def remove(self) -> None:
+        """Also those of other fits of the model, which nobody takes up any more."""
+        for path in self._folder.glob(f"{self._model}-*.pt"):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def compared_with(champion: Version) -> Iterator[None]:
+    """Tells the way out where a champion cannot be asked about what its challenger is judged by."""
+    try:
+        yield
+    except InputError as error:
+        raise ModelError(
+            f"version {champion.number} of model {champion.model}, the champion, cannot be asked about the days that"
+            f" judge its challenger: {error}; or remove its alias champion in MLflow, and the challenger is compared"
+            " with nobody"
+        ) from error
 
 
 def curves_into(run: Run) -> Callable[[str, float, int], None]:

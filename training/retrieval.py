@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from daybreak.clock import days_before
+from daybreak.errors import InputError
 from training.data.histories import Histories, histories_at
 from training.data.ids import IdMap, Ints
 from training.data.nights import NightFeatures
 from training.data.tower_nights import new_wants
-from training.data.wants import Wants
+from training.data.wants import Wants, day_of
 from training.evaluation.full_catalogue import KS, RankingEvaluation, evaluate
 from training.evaluation.ranking import Sets
 
@@ -71,9 +73,19 @@ class HeldOut:
 def held_out(view: NightView, wants: Wants, days: int) -> HeldOut:
     """The test that the days after a night make: of all who wanted something new in them."""
     users, items, _ = new_wants(view.night, wants, view.histories, days)
+    if not len(users):
+        raise no_news("nobody wanted anything new", "land them and run jobs.partials", day_of(view.night), days)
     relevant = Sets.of(users, items, len(view.histories))
     seen = Sets(view.histories.starts, view.histories.items)
     return HeldOut(view, np.flatnonzero(relevant.sizes > 0), relevant, seen)
+
+
+def no_news(what: str, way_out: str, night: str, days: int) -> InputError:
+    """Says that the days after a night judge nothing."""
+    return InputError(
+        f"{what} from {days_before(night, -1)} to {days_before(night, -days)}, so these days cannot judge what was"
+        f" learned until {night}; {way_out}, or hold out more days"
+    )
 
 
 def view_at(night: int, wants: Wants, users: IdMap, items: IdMap, features: NightFeatures | None = None) -> NightView:

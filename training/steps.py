@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from daybreak.datasets import DELIVERIES, ITEMS, USERS
+from daybreak.datasets import DELIVERIES, EDGES, ITEMS, USERS
 from daybreak.features.partials import ITEM_DAYS, PAIR_DAYS, USER_DAYS
 from daybreak.features.services import TWO_TOWER
 from daybreak.features.training import RANKER_ROWS
-from daybreak.learning import CHAMPIONS, DECISIONS, GNN_CANDIDATES, ID_ROWS, QUALITY, TOWER_CANDIDATES
+from daybreak.learning import (
+    CHAMPIONS,
+    DECISIONS,
+    GNN_CANDIDATES,
+    ID_ROWS,
+    PEOPLE_CANDIDATES,
+    QUALITY,
+    TOWER_CANDIDATES,
+)
 from daybreak.steps import StepSpec
 
 TOWER_VIEWS = tuple(chosen.view.dataset for chosen in TWO_TOWER.chosen)
@@ -23,7 +31,7 @@ STEPS = (
         "training.due",
         target="training.due:run",
         config="training.due:DueConfig",
-        reads=(ID_ROWS, PAIR_DAYS, RANKER_ROWS, GNN_CANDIDATES, TOWER_CANDIDATES),
+        reads=(ID_ROWS, PAIR_DAYS, EDGES, RANKER_ROWS, GNN_CANDIDATES, TOWER_CANDIDATES),
         writes=(DECISIONS, QUALITY),
     ),
     StepSpec(
@@ -51,10 +59,16 @@ STEPS = (
         reads=(DECISIONS, RANKER_ROWS),
     ),
     StepSpec(
+        "training.people",
+        target="training.people:run",
+        config="training.people:PeopleConfig",
+        reads=(DECISIONS, ID_ROWS, EDGES),
+    ),
+    StepSpec(
         "training.candidates",
         target="training.candidates:run",
         config="training.candidates:CandidatesConfig",
-        reads=(USERS, ITEMS, ID_ROWS, PAIR_DAYS, *TOWER_VIEWS),
-        writes=(CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES),
+        reads=(USERS, ITEMS, EDGES, ID_ROWS, PAIR_DAYS, *TOWER_VIEWS),
+        writes=(CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES, PEOPLE_CANDIDATES),
     ),
 )

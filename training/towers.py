@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,27 +75,6 @@ class TowerModel:
             0, "history", [" ".join(self.items.ids.slice(start, 2).to_pylist()) for start in range(len(frame))]
         )
         return frame
-
-    @classmethod
-    def read(cls, bundle: Bundle) -> TowerModel:
-        """The towers of a bundle."""
-        items = IdMap(bundle.array("items").tolist())
-        if items.digest != bundle.facts["items_digest"]:
-            raise ModelError(
-                f"the ids of the model in {bundle.folder} are not those it was trained with; train it anew"
-            )
-        told = json.loads(bundle.path(ENCODERS).read_bytes())
-        encoders = TowerEncoders(*(FeatureEncoder.from_json(told[name]) for name in TOWERS))
-        users, items_tower = (forward_of(bundle.path(f"{name}.onnx")) for name in TOWERS)
-        return cls(
-            users,
-            items_tower,
-            encoders,
-            items,
-            bundle.array("ids"),
-            bundle.array("remembered"),
-            float(bundle.config["half_life_days"]),
-        )
 
 
 def read(bundle: Bundle) -> TowerModel:
@@ -181,9 +161,15 @@ class TowerScorer:
         self._users = view.features.users
         self.item_vectors = model.items_tower(model.encoders.items.encode(view.features.items), self._ids)
 
+    @cached_property
+    def _encoded(self) -> Encoded:
+        """All users at once: many small tables cost several times as much."""
+        return self._model.encoders.users.encode(self._users)
+
     def user_vectors(self, rows: Ints) -> Vectors:
         """Vectors of some users."""
-        encoded = self._model.encoders.users.encode(self._users.take(pa.array(rows)))
+        everybody = self._encoded
+        encoded = Encoded(everybody.numbers[rows], everybody.words[rows], everybody.vectors[rows])
         histories = self._view.histories.of_rows(rows)
         return self._model.users(encoded, recalled(histories, self._remembered, self._model.half_life_days))
 

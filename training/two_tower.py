@@ -3,9 +3,10 @@
 Runs where `training/decisions` says so, after the teacher. The last `holdout_days` judge. Of the nights before them,
 the last `nights` teach: each user as the night knew them, against what the user newly wanted on the day after. The
 teacher, tonight's or else the champion, hands over its vectors to begin with, and its lists beside what was wanted.
-Some items are shown as newcomers, so that items nobody has met get a vector from what they are. Where the night's
-trials were judged, the settings of the best are taken. The towers are exported, and the export is judged and served. A
-second run of a night learns the same model; one that was interrupted goes on from its checkpoint.
+Some items are shown as newcomers, as are those that came on that day, so that items nobody has met get a vector from
+what they are; an item that was not there yet is set against nobody. Where the night's trials were judged, the settings
+of the best are taken. The towers are exported, and the export is judged and served. A second run of a night learns the
+same model; one that was interrupted goes on from its checkpoint.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from daybreak.clock import days_before
 from daybreak.errors import InputError
 from daybreak.features.counted import ITEM_ACTIVITY
 from daybreak.features.services import TWO_TOWER
@@ -31,7 +33,7 @@ from daybreak.steps import StepConfig, Summary
 from training.data.encoder import Encoded
 from training.data.histories import Histories
 from training.data.ids import IdMap, Ints, id_map
-from training.data.nights import NightFeatures, features_at, nights_with_features
+from training.data.nights import NightFeatures, features_at, nights_with_features, untold, with_newcomers
 from training.data.tower_nights import TowerEncoders, TowerNight, as_newcomers, first_rows, tower_night
 from training.data.wants import Floats, Wants, day_of, number_of, wants_of
 from training.due import due
@@ -40,18 +42,28 @@ from training.fitting.loop import FitReport, LoopConfig, Observe, fit, ignore
 from training.fitting.seeding import deterministic
 from training.fitting.tower_task import Teacher as TeacherScores
 from training.fitting.tower_task import TowerAims, TowerTask
-from training.graph_teacher import renumbered
+from training.graph_teacher import FilterModel, renumbered
+from training.graph_teacher import read as read_teacher
 from training.judging import judged
 from training.models.two_tower import TwoTower
-from training.recording import built_from, curves_into, record, standing, summary_of, tables_read
+from training.recording import (
+    Checkpoint,
+    built_from,
+    compared_with,
+    curves_into,
+    learned_from,
+    record,
+    standing,
+    summary_of,
+)
 from training.registry.gates import GateLimits, judge
 from training.registry.versions import Versions
 from training.retrieval import HeldOut, Scorer, held_out, judge_retriever, view_at
-from training.teachers import Teacher
-from training.teachers import read as read_teacher
 from training.tower_export import ExportedTowers, export_towers
 from training.towers import Forward, TowerModel, opened, read, write_towers
 
+COUNTED = f"{ITEM_ACTIVITY.name}__"
+"""How features begin that tell what was counted of an item: nothing of one that nobody has met."""
 TRIED, TRIAL_MEASURE = "tried", "validation_ndcg_at_20"
 """Where a trial keeps what it changed, and what it is judged by."""
 WHAT_IT_IS = {"dimensions", "hidden", "with_ids", "half_life_days", "form"}
@@ -117,15 +129,16 @@ def run(config: TwoTowerConfig, io: StepIO) -> Summary:
     users, items = id_map(io, USER), id_map(io, ITEM)
     wants = wants_of(io, users, items, config.history_days)
     cut = number_of(config.ds) - config.holdout_days
-    features = features_at(io, TWO_TOWER, day_of(cut), users, items)
+    features = judging_features(io, config.ds, cut, users, items)
     test = held_out(view_at(cut, wants, users, items, features), wants, config.holdout_days)
     lessons = lessons_before(config, io, cut, wants.known_by(cut), users, items)
     teacher = _teacher(versions, config.ds)
     params = config.model_dump(mode="json", exclude={"ds"})
-    checkpoint = io.settings.scratch / "checkpoints" / f"{Model.TWO_TOWER}-{config.ds}.pt"
+    checkpoint = Checkpoint(io, Model.TWO_TOWER, params, learned_from(io))
     with versions.registry.run(Model.TWO_TOWER, config.ds, {"because": decision.because}, params) as run:
+        champion = _champion(versions, config.ds, test)
         module, report = teach(
-            config, lessons, teacher, items, io.seed, checkpoint, curves_into(run), belongs_to=str(tables_read(io))
+            config, lessons, teacher, items, io.seed, checkpoint.path, curves_into(run), str(learned_from(io))
         )
         with io.scratch() as work:
             towers = export_towers(module, _examples(module, lessons), work, config.prune_share)
@@ -138,18 +151,24 @@ def run(config: TwoTowerConfig, io: StepIO) -> Summary:
             bundle = write_towers(
                 work / Model.TWO_TOWER, forms[config.form], towers.files[config.form], settings, facts, built_from(io)
             )
-            judgement = judged(read(bundle).at(test.view), _champion(versions, config.ds, test), test, io.seed)
+            judgement = judged(read(bundle).at(test.view), champion, test, io.seed)
             gates = judge(judgement.evidence(bundle.size_bytes, towers.gap, knows_newcomers=True), config.gates)
             run.table("segments", judgement.segment_rows())
             measured = {"examples_per_second": report.examples_per_second, "export_gap": towers.gap}
             example = forms[config.form].example(features.users)
             recorded = record(versions, run, io, bundle, example, judgement.metrics | measured, gates, decision.because)
-    checkpoint.unlink(missing_ok=True)
+    checkpoint.remove()
     ndcg = round(judgement.metrics["ndcg_at_20"], 4)
     return {"trained": True, **summary_of(recorded, Model.TWO_TOWER), "ndcg_at_20": ndcg}
 
 
-def _teacher(versions: Versions, ds: str) -> Teacher | None:
+def judging_features(io: StepIO, ds: str, cut: int, users: IdMap, items: IdMap) -> NightFeatures:
+    """What the night before the days that judge knew; items that came on those days are newcomers."""
+    night, now = (features_at(io, TWO_TOWER, day, users, items) for day in (day_of(cut), ds))
+    return with_newcomers(night, now, COUNTED)
+
+
+def _teacher(versions: Versions, ds: str) -> FilterModel | None:
     """The teacher of tonight, else the champion; None where there is neither."""
     tonight = [version for version in versions.list(Model.GNN) if version.ds == ds]
     chosen = tonight[0] if tonight else standing(versions, Model.GNN, ds)
@@ -158,7 +177,10 @@ def _teacher(versions: Versions, ds: str) -> Teacher | None:
 
 def _champion(versions: Versions, ds: str, test: HeldOut) -> Scorer | None:
     champion = standing(versions, Model.TWO_TOWER, ds)
-    return read(versions.fetch(champion)).at(test.view) if champion else None
+    if champion is None:
+        return None
+    with compared_with(champion):
+        return read(versions.fetch(champion)).at(test.view)
 
 
 def _examples(module: TwoTower, lessons: Lessons) -> dict[str, tuple[Encoded, Tensor]]:
@@ -216,7 +238,13 @@ def lessons_before(config: TwoTowerConfig, io: StepIO, cut: int, wants: Wants, u
             f"the towers learn from nights before {day_of(cut)} that have features, none of the last {config.nights}"
             " has all views of the service two_tower; run the jobs that make them, or lower holdout_days"
         )
-    return lessons_of({night: features_at(io, TWO_TOWER, night, users, items) for night in ready}, wants)
+    return lessons_of({night: _with_arrivals(io, night, users, items) for night in ready}, wants)
+
+
+def _with_arrivals(io: StepIO, night: str, users: IdMap, items: IdMap) -> NightFeatures:
+    """What a night knew, and what items are that came on the day after it."""
+    known, after = (features_at(io, TWO_TOWER, day, users, items) for day in (night, days_before(night, -1)))
+    return with_newcomers(known, after, COUNTED)
 
 
 def lessons_of(features: dict[str, NightFeatures], wants: Wants) -> Lessons:
@@ -226,10 +254,11 @@ def lessons_of(features: dict[str, NightFeatures], wants: Wants) -> Lessons:
     newcomers: dict[int, Encoded] = {}
     for night, known in features.items():
         number = number_of(night)
-        found = tower_night(number, wants, *encoders.encode(known))
+        unmet, absent = untold(known.items, COUNTED), untold(known.items)
+        found = tower_night(number, wants, *encoders.encode(known), unmet, absent)
         if found:
             nights.append(found)
-            newcomers[number] = as_newcomers(encoders.items, known.items, f"{ITEM_ACTIVITY.name}__")
+            newcomers[number] = as_newcomers(encoders.items, known.items, COUNTED)
     if not nights:
         raise InputError(
             f"the nights from {min(features)} to {max(features)} teach nothing: nobody wanted anything new on the days"
@@ -241,7 +270,7 @@ def lessons_of(features: dict[str, NightFeatures], wants: Wants) -> Lessons:
 def teach(
     config: TwoTowerConfig,
     lessons: Lessons,
-    teacher: Teacher | None,
+    teacher: FilterModel | None,
     items: IdMap,
     seed: int,
     checkpoint: Path | None = None,
@@ -275,10 +304,13 @@ def teach(
         observe=observe,
         belongs_to=f"{belongs_to} {aims} {start}",
     )
-    return module.cpu().eval(), report
+    unmet = torch.from_numpy(np.logical_and.reduce([night.unmet for night in lessons.nights]))
+    with torch.no_grad():
+        module.cpu().ids[unmet] = 0.0
+    return module.eval(), report
 
 
-def _asked(teacher: Teacher | None, rows: Ints, n_items: int) -> TeacherScores | None:
+def _asked(teacher: FilterModel | None, rows: Ints, n_items: int) -> TeacherScores | None:
     """What the teacher gives, at the rows of tonight's items."""
     if teacher is None:
         return None

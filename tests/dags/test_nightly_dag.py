@@ -31,7 +31,9 @@ LINES = {
         f" --ds {DAY}"
     ),
     "features.training_rows": f"daybreak run jobs.training_set --ds {DAY}",
-    "models.learn": f"daybreak run training.due training.gnn training.two_tower training.ranker --ds {DAY}",
+    "models.learn": (
+        f"daybreak run training.due training.gnn training.two_tower training.ranker training.people --ds {DAY}"
+    ),
     "models.candidates": f"daybreak run training.candidates --ds {DAY}",
     "lists.publish": f"daybreak run serving_export.lists serving_export.gates serving_export.publish --ds {DAY}",
     "report.page": f"daybreak run validation.report --ds {DAY}",
@@ -169,6 +171,7 @@ def test_training_is_one_task_at_a_time_in_its_own_pool(read: dict[str, Any]) ->
         "gnn": f"daybreak run training.gnn --ds {DAY}",
         "two_tower": f"daybreak run training.two_tower --ds {DAY}",
         "ranker": f"daybreak run training.ranker --ds {DAY}",
+        "people": f"daybreak run training.people --ds {DAY}",
     }
     assert {name: task["upstream"] for name, task in tasks.items()} == {
         "due": [],
@@ -177,5 +180,6 @@ def test_training_is_one_task_at_a_time_in_its_own_pool(read: dict[str, Any]) ->
         "trial": ["numbers"],
         "two_tower": ["trial"],
         "ranker": ["due"],
+        "people": ["due"],
     }
     assert {task["pool"] for name, task in tasks.items() if name != "numbers"} == {"training"}

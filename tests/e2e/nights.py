@@ -32,6 +32,7 @@ STEPS = (
     "training.gnn",
     "training.two_tower",
     "training.ranker",
+    "training.people",
     "training.candidates",
     "serving_export.lists",
     "serving_export.gates",

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from daybreak.settings import Settings
+from tests.training.homes import run_night
+from tests.training.learning_homes import EVENING, NIGHT, home_in
 from training.registry.tracking import Registry
 from training.registry.versions import Versions
 
@@ -43,3 +45,12 @@ def versions(settings: Settings, empty_database: Path) -> Versions:
 def without_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow's client over HTTP without what others plug into it: Feast's part takes seconds to import."""
     monkeypatch.setattr("mlflow.utils.plugins.get_entry_points", lambda group: [])
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Settings:
+    """A home whose night has taught all three models and listed by them. Who changes it changes a copy."""
+    torch.set_num_threads(1)
+    settings = home_in(tmp_path_factory.mktemp("learned"), empty_database)
+    run_night(settings, NIGHT, *EVENING)
+    return settings

@@ -20,11 +20,10 @@ from tests.training.registry.toys import move, registered
 from tests.training.worlds import GroupWorld, group_of
 from training.data.ids import id_map
 from training.data.wants import number_of, wants_of
-from training.graph_teacher import fitted
+from training.graph_teacher import fitted, read
 from training.models.graph_filter import FilterSettings
 from training.registry.versions import Versions
 from training.retrieval import NightView, view_at
-from training.teachers import read
 
 WORLD = GroupWorld(days=11, newcomers=1)
 NIGHT, NEXT = 9, 10
@@ -105,6 +104,8 @@ def test_every_user_and_item_has_the_list_that_the_champion_scores(home):
         "gnn_rows": sum(len(rows) for rows in lists.values()),
         "two_tower_version": "no champion yet",
         "two_tower_rows": 0,
+        "people_version": "no champion yet",
+        "people_rows": 0,
     }
 
 
@@ -199,7 +200,7 @@ def second_version(settings: Settings) -> int:
     versions = Versions.of(settings)
     view = view_of(settings, NIGHT - 2)
     model = fitted(view, FilterSettings(smooth=0, ridge=0, trend=0))
-    bundle = model.write(settings.root / "other", {"trained_until": day(NIGHT)}, {})
+    bundle = model.write(settings.root / "other", Model.GNN, {"trained_until": day(NIGHT)}, {})
     with versions.registry.run(Model.GNN, day(NIGHT)) as run:
         return versions.register(run, bundle, model.example()).number
 

@@ -46,10 +46,10 @@ class Learned:
     gap: float | None = None
 
 
-def a_teacher(folder: Path, seed: int) -> Learned:
+def a_filter(folder: Path, model_name: Model) -> Learned:
     """In closed form: nothing is drawn, fitted by steps or exported."""
     model = fitted(GroupWorld().view(7), FilterSettings())
-    bundle = model.write(folder / "gnn", FACTS, {"attempt": 1})
+    bundle = model.write(folder / model_name, model_name, FACTS, {"attempt": 1})
     return Learned(model, bundle, model.example(), pd.DataFrame({"history": ["nobody knows these", ""]}))
 
 
@@ -75,7 +75,12 @@ def a_ranker(folder: Path, seed: int) -> Learned:
     return Learned(RankerModel(ranker), bundle, example, unknown, report.fit.losses, report.parity)
 
 
-KINDS: dict[str, Callable[[Path, int], Learned]] = {"gnn": a_teacher, "two_tower": towers, "ranker": a_ranker}
+KINDS: dict[str, Callable[[Path, int], Learned]] = {
+    "gnn": lambda folder, seed: a_filter(folder, Model.GNN),
+    "two_tower": towers,
+    "ranker": a_ranker,
+    "people": lambda folder, seed: a_filter(folder, Model.PEOPLE),
+}
 """How a small model of each kind is learned from a seed, into a folder."""
 
 

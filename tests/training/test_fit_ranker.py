@@ -143,7 +143,8 @@ def test_nan_in_a_feature_is_told(tmp_path: Path) -> None:
     bad = rows(DAYS[0])["item_x__b"].to_numpy().copy()
     bad[3] = np.nan
     files = written(tmp_path, {DAYS[0]: rows(DAYS[0], item_x__b=bad)})
-    with pytest.raises(InputError, match=r"feature item_x__b: .* in 1 rows, the first is row_id 2026-11-01-3;"):
+    sentence = r"feature item_x__b: .* in 1 rows, the first is row_id 2026-11-01-3 of 2026-11-01;"
+    with pytest.raises(InputError, match=sentence):
         fit_ranker(files, config(), seed=5, features=FEATURES)
 
 

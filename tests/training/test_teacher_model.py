@@ -11,23 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daybreak.errors import ModelError
+from daybreak.learning import Model
 from tests.training.worlds import GroupWorld, group_of
 from training.data.histories import Histories, histories_at
 from training.data.ids import IdMap
-from training.graph_teacher import PREDICTED, FilterModel, fitted, renumbered
+from training.graph_teacher import PREDICTED, FilterModel, fitted, read, renumbered
 from training.models import graph_filter
 from training.models.graph_filter import FilterSettings
 from training.registry.bundle import open_bundle
 from training.registry.loaders import servable
 from training.retrieval import NEVER, NightView
-from training.teachers import read
 
 WORLD = GroupWorld(newcomers=2)
 NIGHT = 7
 USERS, ITEMS = np.arange(len(WORLD.users_map)), np.arange(len(WORLD.items_map))
 GROUPS = np.array([group_of(name) for name in WORLD.items_map.ids.to_pylist()])
 COLD = np.array([WORLD.is_newcomer(name) for name in WORLD.items_map.ids.to_pylist()])
-EVERYTHING = FilterSettings(value=0.5, recent_first=0.25, slope=0.5)
+EVERYTHING = FilterSettings(smooth=0.5, frequencies=12, recent_first=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +42,11 @@ def model(view) -> FilterModel:
 
 @pytest.mark.parametrize("most_dense", [10_000, 10])
 def test_a_bundle_comes_back_as_it_was_written(tmp_path, view, monkeypatch, most_dense):
-    """With whole matrices and with neighbours: the same scores to the bit, by whatever loads it."""
+    """With whole matrices and with products: the same scores to the bit, by whatever loads it."""
     monkeypatch.setattr(graph_filter, "MOST_DENSE_ITEMS", most_dense)
     made = fitted(view, EVERYTHING)
-    bundle = made.write(tmp_path / "gnn", {"trained_until": "2026-11-08"}, {"tables": {"partials/pair_days": 3}})
+    built_from = {"tables": {"partials/pair_days": 3}}
+    bundle = made.write(tmp_path / "gnn", Model.GNN, {"trained_until": "2026-11-08"}, built_from)
     loaded = servable(open_bundle(bundle.folder))
     assert isinstance(loaded, FilterModel)
     assert loaded.graph_filter.settings == made.graph_filter.settings
@@ -53,13 +54,13 @@ def test_a_bundle_comes_back_as_it_was_written(tmp_path, view, monkeypatch, most
     before, after = made.at(view), loaded.at(view)
     assert before.for_users(USERS).tobytes() == after.for_users(USERS).tobytes()
     assert before.for_items(ITEMS).tobytes() == after.for_items(ITEMS).tobytes()
-    again = fitted(view, EVERYTHING).write(tmp_path / "again", {"trained_until": "2026-11-08"}, {})
+    again = fitted(view, EVERYTHING).write(tmp_path / "again", Model.GNN, {"trained_until": "2026-11-08"}, {})
     assert again.digest == bundle.digest
 
 
 def test_a_bundle_that_is_not_what_it_says_is_refused(tmp_path, model):
     """Other ids than those it was trained with, or a form that nothing here knows."""
-    bundle = model.write(tmp_path / "gnn", {}, {})
+    bundle = model.write(tmp_path / "gnn", Model.GNN, {}, {})
     with pytest.raises(ModelError, match="are not those it was trained with; train it anew"):
         read(replace(bundle, facts={"items_digest": "0" * 16}))
     with pytest.raises(ModelError, match="has the form 'crystal_ball', which nothing here knows"):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from tests.tiny import day
-from tests.training.small_towers import CUT, LOOP, NIGHTS, SEED, WORLD, new_task, taught, teacher
+from tests.training.small_towers import CUT, LOOP, NIGHTS, SEED, WORLD, config, new_task, taught, teacher
 from training.fitting.distributed import CPU
-from training.fitting.tower_task import TowerBatch, TowerPick
-from training.two_tower import lessons_of
+from training.fitting.tower_task import TowerBatch, TowerPick, TowerTask
+from training.two_tower import lessons_of, teach
 
 USERS = WORLD.groups * WORLD.users
 EXAMPLES = len(NIGHTS) * USERS
@@ -184,3 +186,30 @@ def test_a_night_after_which_nobody_wants_anything_new_teaches_nothing():
     lessons = lessons_of(features, WORLD.wants(CUT + 1))
     assert len(lessons.nights) == 1
     assert len(lessons.newcomers) == 1
+
+
+def test_what_nobody_has_met_is_a_newcomer_and_what_was_not_there_yet_is_no_candidate_for_anybody():
+    """Where nothing was counted of an item its id stays at nothing; where nothing at all is known of it, it is set
+    against nobody, unless somebody then wanted it."""
+    absent, unmet = (WORLD.items_map.ids.to_pylist().index(WORLD.item(0, WORLD.items + n)) for n in range(2))
+    features = {day(night): WORLD.features(night) for night in NIGHTS}
+    for night, known in features.items():
+        gone = {name: blanked(known.items[name], absent) for name in known.items.column_names}
+        features[night] = replace(known, items=pa.table(gone))
+    lesson = lessons_of(features, WORLD.wants(CUT + 1))
+    for night in lesson.nights:
+        assert np.flatnonzero(night.absent).tolist() == [absent]
+        assert night.unmet[[absent, unmet]].all()
+    module = teach(config(loop=LOOP.model_copy(update={"epochs": 1})), lesson, None, WORLD.items_map, SEED)[0]
+    assert not module.ids[[absent, unmet]].any()
+    assert module.ids[:5].any()
+    task = TowerTask(module, lesson.nights, lesson.newcomers, config().aims(), None, SEED)
+    batch = task.place(next(task.batches(0, USERS)), CPU)
+    assert batch.left_out[:, absent].all()
+    assert not batch.left_out[:, unmet].any()
+    assert batch.cold[unmet]
+
+
+def blanked(column: pa.ChunkedArray, row: int) -> pa.Array:
+    values = column.to_pylist()
+    return pa.array([*values[:row], None, *values[row + 1 :]], column.type)

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from daybreak.contracts import DS
 from daybreak.errors import InputError
 
 Rows: TypeAlias = pa.RecordBatch | pa.Table
@@ -250,6 +251,8 @@ def _refuse(rows: Rows, name: str, bad: NDArray[np.bool_]) -> None:
     first = int(np.flatnonzero(bad)[0])
     has_ids = rows.schema.get_field_index("row_id") >= 0
     where = f"row_id {rows['row_id'][first].as_py()}" if has_ids else f"row {first}"
+    if rows.schema.get_field_index(DS) >= 0:
+        where += f" of {rows[DS][first].as_py()}"
     raise InputError(
         f"feature {name}: expected finite numbers or null, found NaN or infinity in {int(bad.sum()):,} rows, the first"
         f" is {where}; mend the job that makes it so that it writes null, and make the rows again"

@@ -60,7 +60,8 @@ class IdMap:
         if known < KNOWN_SHARE * len(other):
             raise ModelError(
                 f"{whose} knows {len(other):,} ids, of which only {known:,} are known here: it was trained on another"
-                " world; train it anew on this lake, or set DAYBREAK_LAKE_URL to the lake that it was trained on"
+                " world; set DAYBREAK_LAKE_URL to the lake that it was trained on, or remove its alias champion in"
+                " MLflow, and the next night trains one on this lake"
             )
         return rows
 

@@ -10,14 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from daybreak.clock import end_of
+from daybreak.contracts import Dataset
+from daybreak.errors import InputError
 from daybreak.features.as_of import EVENT_TS
 from daybreak.features.declaration import Chosen, FeatureService
 from daybreak.features.entities import ITEM, USER
 from daybreak.step_io import StepIO
-from training.data.ids import IdMap
+from training.data.ids import IdMap, Ints
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,25 @@ def features_at(io: StepIO, service: FeatureService, night: str, users: IdMap, i
     return NightFeatures(
         _of_entity(io, service, night, USER.key, users), _of_entity(io, service, night, ITEM.key, items)
     )
+
+
+def with_newcomers(night: NightFeatures, later: NightFeatures, counted: str) -> NightFeatures:
+    """The night, with items of which it knew nothing as a later one tells what they are: without the features whose
+    names begin with `counted`, for nobody had met them."""
+    blank = later.items
+    for place, name in enumerate(blank.column_names):
+        if name.startswith(counted):
+            blank = blank.set_column(place, name, pa.nulls(len(blank), blank.schema.field(name).type))
+    rows = np.arange(len(blank)) + np.where(untold(night.items), len(blank), 0)
+    return NightFeatures(night.users, pa.concat_tables([night.items, blank]).take(pa.array(rows)))
+
+
+def untold(rows: pa.Table, prefix: str = "") -> Mask:
+    """Rows of which nothing is known, of all columns or of those whose names begin so."""
+    told = [rows[name] for name in rows.column_names if name.startswith(prefix)]
+    if not told:
+        return np.zeros(len(rows), np.bool_)
+    return np.asarray(np.logical_and.reduce([pc.is_null(column).to_numpy() for column in told]))
 
 
 def _of_entity(io: StepIO, service: FeatureService, night: str, key: str, ids: IdMap) -> pa.Table:
@@ -53,6 +78,7 @@ def _placed(io: StepIO, chosen: Chosen, night: str, ids: IdMap) -> dict[str, pa.
     view, key = chosen.view, chosen.view.keys[0]
     since = night if view.nightly else None
     rows = io.read(view.dataset, since=since, until=night, columns=[key, EVENT_TS, *chosen.names])
+    _refuse_nan(rows, view.dataset, key, night)
     places, moments = ids.rows(rows[key]), rows[EVENT_TS].cast(pa.int64()).to_numpy()
     order = np.argsort(moments, kind="stable")
     order = order[places[order] >= 0]
@@ -60,6 +86,29 @@ def _placed(io: StepIO, chosen: Chosen, night: str, ids: IdMap) -> dict[str, pa.
     found[places[order]] = order
     taken = rows.select(list(chosen.names)).take(pa.array(found, mask=found < 0))
     return {chosen.as_of.output(name): taken[name] for name in chosen.names}
+
+
+def _refuse_nan(rows: pa.Table, dataset: Dataset, key: str, night: str) -> None:
+    """Says where a number is none; what is not known is null."""
+    for name in rows.column_names:
+        bad = _not_finite(rows[name])
+        if len(bad):
+            maker = dataset.name.replace("features/", "jobs.")
+            raise InputError(
+                f"{dataset.name}, as night {night} knows it, holds NaN or infinity in the column {name} of {len(bad):,}"
+                f" rows, the first of {key} {rows[key][int(bad[0])].as_py()}, where a finite number or null was"
+                f" expected; mend what makes it and run {maker} for that night again"
+            )
+
+
+def _not_finite(column: pa.ChunkedArray) -> Ints:
+    """The rows whose number, or one of whose numbers, is none."""
+    if pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
+        parents, values = pc.list_parent_indices(column), pc.list_flatten(column)
+        return np.unique(parents.filter(pc.invert(pc.is_finite(values))).to_numpy())
+    if not pa.types.is_floating(column.type):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(pc.fill_null(pc.invert(pc.is_finite(column)), False).to_numpy())
 
 
 def nights_with_features(io: StepIO, service: FeatureService, nights: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from daybreak.contracts import DS
-from daybreak.errors import InputError
+from daybreak.errors import InputError, LakeError
 
 Arrays = dict[str, NDArray[Any]]
 Batch = dict[str, Tensor]
@@ -54,7 +54,7 @@ class RowFiles:
         return tuple(self.by_day)
 
     def rows(self, day: str) -> int:
-        return sum(pq.read_metadata(path).num_rows for path in self.by_day.get(day, ()))
+        return sum(_opened(path).metadata.num_rows for path in self.by_day.get(day, ()))
 
     def paths(self, days: Sequence[str]) -> list[str]:
         """The files of these days, each of which must have rows."""
@@ -68,7 +68,7 @@ class RowFiles:
     def read(self, days: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows of these days in the order of the files; `ds` may be among the columns."""
         for path in self.paths(days):
-            file = pq.ParquetFile(path, memory_map=True)
+            file = _opened(path)
             for group in range(file.num_row_groups):
                 yield from _group(file, _day(path), group, columns)
 
@@ -97,7 +97,7 @@ class RowBatches:
         self.batch_size = batch_size
         self._columns, self._encode, self._seed = tuple(columns), encode, seed
         self._buffer_rows = buffer_rows
-        self._files = [pq.ParquetFile(path, memory_map=True) for path in paths]
+        self._files = [_opened(path) for path in paths]
         self._days = [_day(path) for path in paths]
         self._in_files = sum(file.metadata.num_rows for file in self._files)
         self._all: Batch | None = None
@@ -170,10 +170,27 @@ def _group(file: pq.ParquetFile, day: str, group: int, columns: Sequence[str]) -
             f"training rows of {day} should hold {', '.join(missing)}, found no such columns; run jobs.training_set"
             " for the night that makes that day again"
         )
-    for rows in file.iter_batches(batch_size=ROWS_AT_ONCE, row_groups=[group], columns=inside):
-        if DS in columns:
-            rows = rows.append_column(DS, pa.repeat(day, rows.num_rows))
-        yield rows
+    with _told_where_damaged(day):
+        for rows in file.iter_batches(batch_size=ROWS_AT_ONCE, row_groups=[group], columns=inside):
+            if DS in columns:
+                rows = rows.append_column(DS, pa.repeat(day, rows.num_rows))
+            yield rows
+
+
+def _opened(path: str) -> pq.ParquetFile:
+    with _told_where_damaged(_day(path)):
+        return pq.ParquetFile(path, memory_map=True)
+
+
+@contextmanager
+def _told_where_damaged(day: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid) as error:
+        raise LakeError(
+            f"training rows of {day}: a file cannot be read ({str(error).splitlines()[0]}); run jobs.training_set for"
+            " the night that makes that day again"
+        ) from error
 
 
 def _cut(arrays: Arrays, order: NDArray[np.int64], size: int) -> Iterator[Batch]:

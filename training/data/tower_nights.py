@@ -15,7 +15,7 @@ import pyarrow as pa
 from training.data.encoder import Encoded, FeatureEncoder
 from training.data.histories import Histories, histories_at
 from training.data.ids import Ints
-from training.data.nights import NightFeatures
+from training.data.nights import Mask, NightFeatures
 from training.data.wants import Floats, Wants
 
 
@@ -38,7 +38,7 @@ class TowerEncoders:
 @dataclass(frozen=True)
 class TowerNight:
     """The examples of one night. `wanted` holds what each user wanted next, with `weights`: those of example e stand at
-    starts[e] to starts[e + 1]."""
+    starts[e] to starts[e + 1]. Of items, `unmet` tells who is a newcomer, and `absent` who was not there yet."""
 
     night: int
     users: Ints
@@ -48,13 +48,17 @@ class TowerNight:
     weights: Floats
     user_inputs: Encoded
     item_inputs: Encoded
+    unmet: Mask
+    absent: Mask
 
     def __len__(self) -> int:
         return len(self.users)
 
 
-def tower_night(night: int, wants: Wants, user_inputs: Encoded, item_inputs: Encoded) -> TowerNight | None:
-    """The examples of a night; None where nobody wanted anything new on the day after."""
+def tower_night(
+    night: int, wants: Wants, user_inputs: Encoded, item_inputs: Encoded, unmet: Mask, absent: Mask
+) -> TowerNight | None:
+    """The examples of a night; None where nobody wanted anything new on the day after. What was wanted is there."""
     histories = histories_at(night, wants)
     users, wanted, weights = new_wants(night, wants, histories)
     if not len(users):
@@ -69,6 +73,8 @@ def tower_night(night: int, wants: Wants, user_inputs: Encoded, item_inputs: Enc
         weights,
         Encoded(user_inputs.numbers[distinct], user_inputs.words[distinct], user_inputs.vectors[distinct]),
         item_inputs,
+        unmet,
+        absent & ~np.isin(np.arange(wants.n_items), wanted),
     )
 
 

@@ -24,7 +24,7 @@ from daybreak.errors import InputError
 from training.fitting import checkpoints
 from training.fitting.batch_step import LOSS, NORM, BatchStep
 from training.fitting.distributed import CPU, Group, joined
-from training.fitting.memory import Pieces
+from training.fitting.memory import Pieces, told_where_it_does_not_fit
 from training.fitting.optimisation import optimiser, rate_at
 from training.fitting.progress import Progress
 from training.fitting.seeding import deterministic, seed_torch
@@ -96,7 +96,7 @@ def fit(
     Where there is a checkpoint the fit goes on from it; it stays when the fit is done, to be removed once the model is
     safe. `belongs_to` tells what else it is bound to, such as the versions of the tables that the examples come from.
     """
-    with joined(device) as group, deterministic(seed):
+    with joined(device) as group, deterministic(seed), told_where_it_does_not_fit():
         _check(task, config, group)
         task.module.to(group.device)
         group.start_alike(task.module)

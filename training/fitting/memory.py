@@ -3,8 +3,9 @@ less memory. How small is found out once, when the device first runs out."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
@@ -14,6 +15,23 @@ from daybreak.errors import InputError
 Computed = TypeVar("Computed")
 
 log = logging.getLogger("daybreak.fitting")
+
+
+@contextlib.contextmanager
+def told_where_it_does_not_fit() -> Iterator[None]:
+    """Makes one sentence of memory that runs out where smaller pieces do not help: of weights, or of a validation."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise does_not_fit(str(error)) from error
+
+
+def does_not_fit(reason: str) -> InputError:
+    """Why a fit cannot be on this device at all."""
+    return InputError(
+        "the module does not fit the device: expected room for it and for at least one example at a time, but found"
+        f" none ({reason.splitlines()[0]}); take a smaller module, shorter histories or a device with more memory"
+    )
 
 
 class Pieces:
@@ -38,10 +56,7 @@ class Pieces:
 
     def _halve(self, tried: int, reason: str) -> None:
         if tried == 1:
-            raise InputError(
-                f"the module does not fit the device: expected room for at least one example at a time, but found none "
-                f"({reason}); take a smaller module, shorter histories or a device with more memory"
-            )
+            raise does_not_fit(reason)
         self.size = (tried + 1) // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -15,8 +15,7 @@ def optimiser(module: nn.Module, weight_decay: float) -> torch.optim.AdamW:
         {"params": [parameter for parameter in learned if parameter.ndim > 1], "weight_decay": weight_decay},
         {"params": [parameter for parameter in learned if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
-    on_gpu = any(parameter.is_cuda for parameter in learned)
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=on_gpu)
+    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
 
 
 def rate_at(step: int, steps: int, warmup: int, schedule: str) -> float:

@@ -142,7 +142,7 @@ class TowerTask(Task[Any]):
         wanted = _wanted_by(night, examples)[0]
         given = self._teacher(night.histories.of_rows(examples)) if self._teacher else None
         candidates, log_chance = self._candidates(wanted, given, draw)
-        cold = draw.random(len(candidates)) < self._aims.cold_share
+        cold = (draw.random(len(candidates)) < self._aims.cold_share) | night.unmet[candidates]
         return TowerPick(night, examples, candidates, cold, log_chance, None if given is None else given[:, candidates])
 
     def _candidates(self, wanted: Ints, given: Floats | None, draw: np.random.Generator) -> tuple[Ints, Tensor | None]:
@@ -170,6 +170,7 @@ class TowerTask(Task[Any]):
         known_at = place_of[histories.items]
         left_out = np.zeros((len(examples), len(pick.candidates)), bool)
         left_out[np.repeat(np.arange(len(examples)), histories.sizes)[known_at >= 0], known_at[known_at >= 0]] = True
+        left_out[:, night.absent[pick.candidates]] = True
         given = None if pick.given is None else torch.from_numpy(pick.given * np.float32(self._aims.sharpness))
         return TowerBatch(
             users=_inputs(night.user_inputs, examples),

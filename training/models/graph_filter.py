@@ -2,9 +2,10 @@
 
 Three filters are mixed, each a matrix of items by items that a history is multiplied with. `walk` is the two-step walk
 from item to user to item, damped by degrees (P3, RP3β; the linear part of GF-CF). `smooth` keeps only the graph's
-lowest frequencies (the ideal low-pass of GF-CF). `ridge` solves for the weights that rebuild each history from the rest
-of it (EASE). Time enters three times: old wants count less where items are tied to items, less again in the history
-that is asked with, and what is wanted more than it used to be is lifted. Nothing is trained by steps; it takes seconds.
+lowest frequencies (the ideal low-pass of GF-CF), and beyond them as much of the walk as is wanted. `ridge` solves for
+the weights that rebuild each history from the rest of it (EASE). Time enters three times: old wants count less where
+items are tied to items, less again in the history that is asked with, and what is wanted more than it used to be is
+lifted. Nothing is trained by steps; it takes seconds.
 
 After Shen et al., "How Powerful is Graph Convolution for Recommendation?" (2021), Steck, "Embarrassingly Shallow
 Autoencoders" (2019) and Paudel et al., "Updatable, Accurate, Diverse, and Scalable Recommendations" (2017).
@@ -13,25 +14,25 @@ Autoencoders" (2019) and Paudel et al., "Updatable, Accurate, Diverse, and Scala
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse import csr_matrix, diags
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from training.data.histories import Histories
 from training.data.wants import Floats
+from training.models.filter_parts import Completed, LowRank, Part, given_by, nearest, whole
+from training.models.spectrum import Matrix, leading
 
-Matrix = npt.NDArray[np.float32]
-Wide = npt.NDArray[np.float64]
 MOST_DENSE_ITEMS = 10_000
-"""Above so many items no whole matrix of items by items is made: the walk keeps neighbours, and there is no ridge."""
-SMALL = 64
-"""Up to so many users or items a matrix is decomposed whole."""
+"""Above so many items no whole matrix of items by items is made: the low-pass does the work of all parts."""
+WEAKEST_KEPT = 0.01
+"""Where anything goes on beyond what is kept, what is weaker than this share of the strongest frequency is not kept: to
+begin as strong as that, the walk would have to be so strong that all else drowned in its rounding."""
 TREND_PRIOR = 0.1
 """What every item is given in its trend, in units of the mean item's recent wants."""
+FOR_GOOD = 3_650.0
+"""A half-life in days after which next to nothing is forgotten."""
 
 
 class FilterSettings(BaseModel):
@@ -40,33 +41,42 @@ class FilterSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     walk: float = Field(0.5, ge=0, description="how much the two-step walk counts")
-    smooth: float = Field(0.5, ge=0, description="how much the lowest frequencies count")
+    smooth: float = Field(0.0, ge=0, description="how much the lowest frequencies count")
+    trained: float = Field(0.0, ge=0, description="how much the trained vectors count, where there are any")
     ridge: float = Field(0.5, ge=0, description="how much the ridge regression counts")
     user_damping: float = Field(0.75, ge=0, le=1, description="exponent by which users of many wants count less")
     item_damping: float = Field(0.5, ge=0, le=1, description="exponent by which what many want counts less")
-    frequencies: int = Field(64, ge=1, description="lowest frequencies that `smooth` keeps")
-    slope: float = Field(0.0, ge=0, le=2, description="how much less `smooth` keeps of higher ones; 0 keeps all alike")
+    frequencies: int = Field(256, ge=1, description="lowest frequencies that `smooth` keeps")
+    slope: float = Field(0.5, ge=0, le=2, description="how much less `smooth` keeps of higher ones; 0 keeps all alike")
+    beyond: float = Field(0.5, ge=0, le=1, description="how much of the frequencies beyond those `smooth` keeps")
     penalty: float = Field(0.05, gt=0, description="penalty of the ridge regression, of the strongest frequency")
-    value: float = Field(0.0, ge=0, le=1, description="how much more a want of more weight counts")
-    tie_half_life_days: float = Field(30.0, gt=0, description="days after which a want ties items half as much")
+    value: float = Field(0.5, ge=0, le=2, description="how much more a want of more weight counts")
+    tie_half_life_days: float = Field(FOR_GOOD, gt=0, description="days after which a want ties items half as much")
     query_half_life_days: float = Field(30.0, gt=0, description="days after which a want asks half as much")
     recent_first: float = Field(
         0.0, ge=0, le=2, description="exponent by which the places of a history, last first, count less"
     )
     trend: float = Field(1.0, ge=0, description="exponent of an item's trend")
     trend_share: float = Field(0.2, gt=0, le=1, description="share of all wants since when one counts half in a trend")
-    neighbours: int = Field(200, ge=1, description="items kept beside each, where there are too many for all")
+    neighbours: int = Field(200, ge=1, description="items beside each that a student starts from, of too many for all")
+
+    def for_catalogue(self, n_items: int) -> FilterSettings:
+        """The same where there are so many items: of too many for a matrix of items by items the low-pass, which has
+        the walk beyond it, does the work of all. What shapes parts that do not count is left as it is by itself, so
+        that settings that make the same filter are the same settings."""
+        told = self.model_dump()
+        if n_items > MOST_DENSE_ITEMS:
+            told |= {"ridge": 0.0, "walk": 0.0, "smooth": 1.0}
+        idle = [name for part, names in SHAPED.items() if not told[part] for name in names]
+        return FilterSettings(**{name: value for name, value in told.items() if name not in idle})
 
 
-@dataclass(frozen=True)
-class LowRank:
-    """A matrix of items by items as the product of two narrow ones."""
-
-    before: Matrix
-    after: Matrix
-
-
-Part: TypeAlias = Matrix | csr_matrix | LowRank
+SHAPED = {
+    "smooth": ("frequencies", "slope", "beyond"),
+    "ridge": ("penalty",),
+    "trend": ("trend_share",),
+}
+"""What shapes each part and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +98,17 @@ class GraphFilter:
         rows = np.repeat(np.arange(len(histories)), histories.sizes)
         total = np.zeros((len(histories), self.n_items), np.float32)
         for name, part in self.parts.items():
-            given = np.maximum(_asked(asked, part), 0.0)
+            given = np.maximum(given_by(part, asked), 0.0)
             known = given[rows, histories.items]
             given[rows, histories.items] = 0.0
             means = given.mean(axis=1, keepdims=True)
             given[rows, histories.items] = known
             total += np.float32(getattr(self.settings, name)) * given / np.maximum(means, 1e-12)
         return np.asarray(total * self.lifted, np.float32)
+
+    def with_part(self, name: str, part: Part, **settings: float) -> GraphFilter:
+        """The same with one more part, and with other settings of how the parts are mixed and asked."""
+        return GraphFilter(self.settings.model_copy(update=settings), {**self.parts, name: part}, self.lifted)
 
     def factors(self, dimensions: int) -> tuple[Matrix, Matrix]:
         """Vectors for items that are remembered and for items that are scored, whose products come near to the filter:
@@ -106,32 +120,18 @@ class GraphFilter:
         return vectors[0] * STARTING_LENGTH, vectors[1] * STARTING_LENGTH
 
     def _whole(self) -> Matrix | csr_matrix:
-        """All parts as one matrix; of a catalogue too large for that the walk, or what stands for it."""
+        """All parts as one matrix; of a catalogue too large for that the strongest ties of what stands for all."""
         if self.n_items > MOST_DENSE_ITEMS:
-            walk = self.parts.get("walk")
-            return csr_matrix(walk @ diags(self.lifted)) if isinstance(walk, csr_matrix) else self._sketch()
+            part = next(self.parts[name] for name in ("trained", "smooth", "walk") if name in self.parts)
+            return nearest(part, self.lifted, self.settings.neighbours)
         total = np.zeros((self.n_items, self.n_items), np.float32)
         for name, part in self.parts.items():
-            whole = part.before @ part.after.T if isinstance(part, LowRank) else part
-            dense = whole.toarray() if isinstance(whole, csr_matrix) else whole
+            dense = whole(part)
             total += dense * np.float32(getattr(self.settings, name) / max(float(np.maximum(dense, 0.0).mean()), 1e-12))
         return total * self.lifted
 
-    def _sketch(self) -> csr_matrix:
-        """The strongest ties of the smooth part."""
-        smooth = self.parts["smooth"]
-        assert isinstance(smooth, LowRank)
-        return nearest(smooth.before, (smooth.after * self.lifted[:, None]).T, self.settings.neighbours)
-
 
 STARTING_LENGTH = 8.0
-
-
-def _asked(asked: csr_matrix, part: Part) -> Matrix:
-    if isinstance(part, LowRank):
-        return np.asarray((asked @ part.before) @ part.after.T, np.float32)
-    found = asked @ part
-    return found.toarray() if isinstance(found, csr_matrix) else np.asarray(found, np.float32)
 
 
 def valued(histories: Histories, settings: FilterSettings, half_life_days: float) -> Floats:
@@ -157,14 +157,13 @@ def _places(histories: Histories) -> Floats:
 
 def fit_filter(histories: Histories, settings: FilterSettings) -> GraphFilter:
     """The filter of these histories."""
-    if histories.n_items > MOST_DENSE_ITEMS:
-        settings = settings.model_copy(update={"ridge": 0.0, "smooth": settings.smooth or settings.ridge})
+    settings = settings.for_catalogue(histories.n_items)
     counts = histories.matrix((0.5 ** (histories.ages / settings.tie_half_life_days)).astype(np.float32))
     users, items = (np.asarray(counts.sum(axis=axis)).ravel() for axis in (1, 0))
     damped = csr_matrix(_power(users, -settings.user_damping) @ counts @ _power(items, -settings.item_damping))
     parts: dict[str, Part] = {}
     if settings.walk:
-        parts["walk"] = _walk(damped, settings)
+        parts["walk"] = np.asarray((damped.T @ damped).toarray(), np.float32)
     if settings.smooth:
         parts["smooth"] = _smooth(damped, items, settings)
     if settings.ridge:
@@ -176,35 +175,29 @@ def _power(degrees: Floats, exponent: float) -> csr_matrix:
     return diags(np.where(degrees > 0, np.maximum(degrees, 1e-9) ** exponent, 0.0).astype(np.float32))
 
 
-def _walk(damped: csr_matrix, settings: FilterSettings) -> Matrix | csr_matrix:
-    if damped.shape[1] <= MOST_DENSE_ITEMS:
-        return np.asarray((damped.T @ damped).toarray(), np.float32)
-    return nearest(csr_matrix(damped.T), damped, settings.neighbours)
-
-
-def nearest(left: Matrix | csr_matrix, right: Matrix | csr_matrix, neighbours: int, block: int = 2_048) -> csr_matrix:
-    """Of the product of two matrices, in each row only the largest entries."""
-    rows, columns, values = [], [], []
-    for start in range(0, left.shape[0], block):
-        found = left[start : start + block] @ right
-        part = np.asarray(found.toarray() if isinstance(found, csr_matrix) else found, np.float32)
-        most = min(neighbours, part.shape[1])
-        chosen = np.sort(np.argpartition(-part, most - 1, axis=1)[:, :most], axis=1)
-        found = np.take_along_axis(part, chosen, axis=1)
-        kept = found > 0
-        rows.append(np.repeat(np.arange(start, start + len(part)), kept.sum(axis=1)))
-        columns.append(chosen[kept])
-        values.append(found[kept])
-    place = (np.concatenate(rows), np.concatenate(columns))
-    return csr_matrix((np.concatenate(values), place), shape=(left.shape[0], right.shape[1]))
-
-
-def _smooth(damped: csr_matrix, items: Floats, settings: FilterSettings) -> LowRank:
-    """The low-pass, between the degrees of the item asked from and of the item scored."""
-    _, values, basis = leading(damped, min(settings.frequencies, min(damped.shape) - 1))
-    kept = (values / max(float(values.max(initial=0.0)), 1e-12)) ** (settings.slope / 2)
-    before, after = _power(items, -settings.item_damping), _power(items, settings.item_damping)
-    return LowRank(*(np.asarray(side @ (basis * kept), np.float32) for side in (before, after)))
+def _smooth(damped: csr_matrix, items: Floats, settings: FilterSettings) -> LowRank | Completed:
+    """The low-pass, between the degrees of the item asked from and of the item scored. What goes on beyond its last
+    frequency takes the two-step walk's shape, at the strength that the last one has."""
+    asked = max(min(settings.frequencies, min(damped.shape) - 1), 0)
+    _, values, basis = leading(damped, asked)
+    strongest = max(float(values.max(initial=0.0)), 1e-12)
+    values, every = values / strongest, len(values) < asked
+    if settings.beyond and values.min(initial=1.0) < WEAKEST_KEPT:
+        values, every = values[values >= WEAKEST_KEPT], False
+        basis = basis[:, : len(values)]
+    kept = values**settings.slope
+    beyond = settings.beyond * float(kept[-1] / values[-1] ** 2) if len(values) and not every else 0.0
+    gains = kept - np.float32(beyond) * values**2
+    entering, leaving = (
+        _power(items, exponent).diagonal().astype(np.float32)
+        for exponent in (-settings.item_damping, settings.item_damping)
+    )
+    roots = np.sqrt(np.abs(gains))
+    low = LowRank(entering[:, None] * (basis * roots), leaving[:, None] * (basis * roots * np.sign(gains)))
+    if not settings.beyond:
+        return low
+    ties = csr_matrix(damped / np.float32(strongest), dtype=np.float32)
+    return Completed(low, ties, entering, leaving, beyond)
 
 
 def _ridge(counts: csr_matrix, settings: FilterSettings) -> Matrix:
@@ -225,40 +218,6 @@ def _strongest(counts: csr_matrix) -> float:
         length = float(np.linalg.norm(vector))
         vector = vector / max(length, 1e-12)
     return length
-
-
-def leading(matrix: Matrix | csr_matrix, count: int) -> tuple[Matrix, Floats, Matrix]:
-    """The strongest singular vectors, strongest first, with their signs settled; fewer than `count` where there are no
-    more of any strength."""
-    exact = matrix.astype(np.float64)
-    small = min(matrix.shape) <= SMALL or (isinstance(matrix, np.ndarray) and len(matrix) <= 2_000)
-    left, values, right = _decomposed(exact, count) if small else _by_powers(exact, count)
-    kept = values > 1e-6 * values.max(initial=0.0)
-    left, values, right = left[:, kept], values[kept], right[:, kept]
-    signs = np.sign(right[np.argmax(np.abs(right), axis=0), np.arange(len(values))])
-    return (left * signs).astype(np.float32), values.astype(np.float32), (right * signs).astype(np.float32)
-
-
-def _decomposed(matrix: Wide | csr_matrix, count: int) -> tuple[Wide, Wide, Wide]:
-    whole = matrix.toarray() if isinstance(matrix, csr_matrix) else matrix
-    left, values, across = np.linalg.svd(whole, full_matrices=False)
-    return left[:, :count], values[:count], across[:count].T
-
-
-def _by_powers(matrix: Wide | csr_matrix, count: int) -> tuple[Wide, Wide, Wide]:
-    """The same by ARPACK, as `scipy.sparse.linalg.svds` does it; but what it draws, where it has to begin again, it
-    draws by a seed."""
-    if not abs(matrix).max():
-        return np.zeros((matrix.shape[0], 0)), np.zeros(0), np.zeros((matrix.shape[1], 0))
-    turned = matrix.shape[0] < matrix.shape[1]
-    tall = matrix.T if turned else matrix
-    draw, size = np.random.default_rng(0), tall.shape[1]
-    gram = LinearOperator((size, size), matvec=lambda vector: tall.T @ (tall @ vector), dtype=np.float64)
-    _, vectors = eigsh(gram, k=count, v0=draw.standard_normal(size), rng=draw)
-    basis = np.linalg.qr(vectors)[0]
-    left, values, across = np.linalg.svd(tall @ basis, full_matrices=False)
-    right = basis @ across.T
-    return (right, values, left) if turned else (left, values, right)
 
 
 def _lifted(histories: Histories, settings: FilterSettings) -> Floats:

@@ -1,9 +1,10 @@
-"""The trained teacher: vectors of users and items, smoothed over the graph that ties them (LightGCN, He et al., 2020).
+"""The trained teacher: vectors of items, smoothed over the graph that ties them to users (LightGCN, He et al., 2020).
 
-Each layer replaces a vector by the mean of its neighbours', damped by degrees; a node's vector is the mean over its
-layers. Where the graph fits, all nodes are smoothed at once by sparse products. Where it does not, each batch follows
-some neighbours that are drawn for its own nodes, which comes out right on average. A little noise in each layer gives
-two views of a node, whose agreement is taught beside the wants (XSimGCL, Yu et al., 2023).
+A user has no vector of its own but that of its history, so whoever came tonight has one too (INMO, Wu et al., 2022). An
+item has two, one for when it is remembered and one for when it is scored, each the mean over some layers of smoothing;
+a layer goes from items to users and back, damped by degrees. Where the graph fits, all items are smoothed at once by
+sparse products. Where it does not, some neighbours are drawn for the items of each batch, which comes out right on
+average.
 """
 
 from __future__ import annotations
@@ -15,30 +16,32 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
+from torch.nn import functional
 
-from training.data.ids import Ints
-
-INITIAL_SPREAD = 0.1
+from training.models.spectrum import Matrix
 
 
 @dataclass(frozen=True)
 class Side:
-    """From the nodes of one side to their neighbours on the other: those of node n stand at starts[n] to starts[n + 1].
-    `matrix` holds the damped ties, `scale` is one over the root of each node's degree."""
+    """From the nodes of one side to their neighbours on the other: those of node n stand at starts[n] to starts[n + 1],
+    with what each tie counts."""
 
     starts: Tensor
     neighbours: Tensor
-    matrix: Tensor
-    scale: Tensor
+    values: Tensor
 
     def to(self, device: torch.device) -> Side:
-        parts = (self.starts, self.neighbours, self.matrix, self.scale)
-        return Side(*(part.to(device) for part in parts))
+        return Side(self.starts.to(device), self.neighbours.to(device), self.values.to(device))
+
+    @classmethod
+    def of(cls, ties: csr_matrix) -> Side:
+        starts, neighbours = (torch.from_numpy(part.astype(np.int64)) for part in (ties.indptr, ties.indices))
+        return cls(starts, neighbours, torch.from_numpy(ties.data.astype(np.float32)))
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Both sides of a graph of users and items; of one of users alone the two are the same."""
+    """Both sides of the graph of users and items."""
 
     users: Side
     items: Side
@@ -48,106 +51,77 @@ class Graph:
 
     @classmethod
     def of(cls, ties: csr_matrix) -> Graph:
-        """The graph of weighted ties, users by items."""
-        across = csr_matrix(ties.T)
-        scales = [_scale(np.asarray(side.sum(axis=1)).ravel()) for side in (ties, across)]
-        return cls(_side(ties, scales[0], scales[1]), _side(across, scales[1], scales[0]))
-
-
-def _scale(degrees: np.ndarray) -> np.ndarray:
-    return np.where(degrees > 0, np.maximum(degrees, 1e-9) ** -0.5, 0.0).astype(np.float32)
-
-
-def _side(ties: csr_matrix, own: np.ndarray, others: np.ndarray) -> Side:
-    rows = np.repeat(np.arange(ties.shape[0]), np.diff(ties.indptr))
-    damped = (ties.data * own[rows] * others[ties.indices]).astype(np.float32)
-    starts, neighbours = torch.from_numpy(ties.indptr.astype(np.int64)), torch.from_numpy(ties.indices.astype(np.int64))
-    matrix = torch.sparse_csr_tensor(starts, neighbours, torch.from_numpy(damped), size=ties.shape)
-    return Side(starts, neighbours, matrix, torch.from_numpy(own))
+        """The graph of ties, users by items, that are damped already."""
+        return cls(Side.of(ties), Side.of(csr_matrix(ties.T)))
 
 
 class LightGcn(nn.Module):
-    """Vectors of users and items before any smoothing; where both are the same nodes they share them."""
+    """Vectors of items before any smoothing, in units of `scale`: of one, so that one learning rate suits all."""
 
-    def __init__(self, n_users: int, n_items: int, dimensions: int, layers: int, *, one_kind: bool = False) -> None:
+    def __init__(self, entering: Matrix, leaving: Matrix, layers: int) -> None:
         super().__init__()
         self.layers = layers
-        self.one_kind = one_kind
-        self.users = nn.Parameter(torch.randn(n_users, dimensions) * INITIAL_SPREAD)
-        self.items = self.users if one_kind else nn.Parameter(torch.randn(n_items, dimensions) * INITIAL_SPREAD)
+        self.scale = max(float(np.sqrt(np.mean(np.square(entering)))), 1e-12)
+        self.entering, self.leaving = (
+            nn.Parameter(torch.from_numpy(np.asarray(side / self.scale, np.float32))) for side in (entering, leaving)
+        )
 
-    def forward(self, graph: Graph, noise: float = 0.0) -> tuple[list[Tensor], list[Tensor]]:
-        """The vectors of all users and of all items, layer by layer."""
-        users: list[Tensor] = [self.users]
-        items: list[Tensor] = [self.items]
+    def forward(self, graph: Graph) -> tuple[Tensor, Tensor]:
+        """The vectors of all items: as they are remembered, and as they are scored."""
+        return self._whole(self.entering, graph), self._whole(self.leaving, graph)
+
+    def some(self, graph: Graph, items: Tensor, fanout: int, *, entering: bool) -> Tensor:
+        """The vectors of some items, following `fanout` drawn neighbours of each node; drawn by torch."""
+        base = self.entering if entering else self.leaving
+        total = base[items]
+        for depth in range(1, self.layers + 1):
+            total = total + _drawn(base, graph, items, fanout, 2 * depth)
+        return total * (self.scale / (self.layers + 1))
+
+    def _whole(self, base: Tensor, graph: Graph) -> Tensor:
+        layer, total = base, base
         for _ in range(self.layers):
-            towards_users = _smooth(graph.users.matrix, graph.items.matrix, items[-1])
-            towards_items = _smooth(graph.items.matrix, graph.users.matrix, users[-1])
-            users.append(_shaken(towards_users, noise))
-            items.append(_shaken(towards_items, noise))
-        return users, items
-
-    def sampled(
-        self, graph: Graph, nodes: Tensor, fanout: int, *, of_users: bool, depth: int | None = None
-    ) -> list[Tensor]:
-        """Layer by layer the vectors of some nodes, following `fanout` drawn neighbours of each."""
-        depth = self.layers if depth is None else depth
-        base = self.users if of_users else self.items
-        if depth == 0:
-            return [base[nodes]]
-        side, other = (graph.users, graph.items) if of_users else (graph.items, graph.users)
-        first, degrees = side.starts[nodes], side.starts[nodes + 1] - side.starts[nodes]
-        chance = torch.rand(len(nodes), fanout, device=nodes.device)
-        places = first[:, None] + (chance * degrees[:, None]).long().minimum((degrees[:, None] - 1).clamp(min=0))
-        drawn = side.neighbours[places.clamp(max=max(len(side.neighbours) - 1, 0))]
-        weights = side.scale[nodes][:, None] * other.scale[drawn] * (degrees[:, None] / fanout)
-        weights = weights.masked_fill(degrees[:, None] == 0, 0.0)
-        behind = self.sampled(graph, drawn.reshape(-1), fanout, of_users=not of_users, depth=depth - 1)
-        width = base.shape[1]
-        return [base[nodes], *((layer.view(-1, fanout, width) * weights[:, :, None]).sum(dim=1) for layer in behind)]
+            users = _product(graph.users, graph.items, layer)
+            layer = _product(graph.items, graph.users, users)
+            total = total + layer
+        return total * (self.scale / (self.layers + 1))
 
 
-class _Smooth(torch.autograd.Function):
-    """A sparse product whose gradient is the product with the other side's matrix, which is at hand already."""
+def _drawn(base: Tensor, graph: Graph, nodes: Tensor, fanout: int, steps: int, *, of_items: bool = True) -> Tensor:
+    """What so many steps over the graph bring to some nodes, with some of each node's neighbours drawn for all."""
+    if not steps:
+        return base[nodes]
+    side = graph.items if of_items else graph.users
+    first, degrees = side.starts[nodes], side.starts[nodes + 1] - side.starts[nodes]
+    chance = torch.rand(len(nodes), fanout, device=nodes.device)
+    places = first[:, None] + (chance * degrees[:, None]).long().minimum((degrees[:, None] - 1).clamp(min=0))
+    places = places.clamp(max=max(len(side.neighbours) - 1, 0))
+    weights = side.values[places] * (degrees[:, None] / fanout)
+    behind = _drawn(base, graph, side.neighbours[places].reshape(-1), fanout, steps - 1, of_items=not of_items)
+    return (behind.view(-1, fanout, base.shape[1]) * weights[:, :, None]).sum(dim=1)
+
+
+class _Product(torch.autograd.Function):
+    """What a step from one side's nodes to the other's brings; its gradient is the step back, over ties that are at
+    hand already."""
 
     @staticmethod
-    def forward(context: Any, matrix: Tensor, back: Tensor, vectors: Tensor) -> Tensor:
+    def forward(context: Any, side: Side, back: Side, vectors: Tensor) -> Tensor:
         context.back = back
-        return matrix @ vectors
+        return _summed(side, vectors)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, context.back @ gradients[0].contiguous()
+        return None, None, _summed(context.back, gradients[0].contiguous())
 
 
-def _smooth(matrix: Tensor, back: Tensor, vectors: Tensor) -> Tensor:
-    smoothed: Tensor = _Smooth.apply(matrix, back, vectors)  # type: ignore[no-untyped-call]
-    return smoothed
+def _product(side: Side, back: Side, vectors: Tensor) -> Tensor:
+    product: Tensor = _Product.apply(side, back, vectors)  # type: ignore[no-untyped-call]
+    return product
 
 
-def _shaken(vectors: Tensor, noise: float) -> Tensor:
-    """Vectors with a step of this length in a drawn direction of the same signs."""
-    if not noise:
-        return vectors
-    step = nn.functional.normalize(torch.rand_like(vectors), dim=1)
-    return vectors + torch.sign(vectors) * step * noise
-
-
-def smoothed(vectors: tuple[np.ndarray, np.ndarray], ties: csr_matrix, layers: int) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors of users and of items over another graph, such as tonight's: the mean over the layers."""
-    degrees = [_scale(np.asarray(ties.sum(axis=axis)).ravel()) for axis in (1, 0)]
-    rows = np.repeat(np.arange(ties.shape[0]), np.diff(ties.indptr))
-    damped = csr_matrix(
-        ((ties.data * degrees[0][rows] * degrees[1][ties.indices]).astype(np.float32), ties.indices, ties.indptr),
-        ties.shape,
+def _summed(side: Side, vectors: Tensor) -> Tensor:
+    """For each node the sum over its neighbours; twice as quick as a product with a sparse tensor."""
+    return functional.embedding_bag(
+        side.neighbours, vectors, side.starts[:-1], mode="sum", per_sample_weights=side.values
     )
-    across = csr_matrix(damped.T)
-    users, items = [vectors[0]], [vectors[1]]
-    for _ in range(layers):
-        users, items = [*users, damped @ items[-1]], [*items, across @ users[-1]]
-    return np.stack(users).mean(axis=0), np.stack(items).mean(axis=0)
-
-
-def pairs_of(ties: csr_matrix) -> tuple[Ints, Ints]:
-    """Every tie as user and item."""
-    return np.repeat(np.arange(ties.shape[0]), np.diff(ties.indptr)), ties.indices.astype(np.int64)

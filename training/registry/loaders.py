@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from training.registry.bundle import Bundle
 
 LOADERS: dict[str, str] = {
-    "gnn": "training.teachers:read",
+    "gnn": "training.graph_teacher:read",
+    "people": "training.graph_teacher:read",
     "ranker": "training.ranker_step:read",
     "two_tower": "training.towers:read",
 }

@@ -138,7 +138,8 @@ def _checked(folder: Path, digest: str) -> Bundle:
 def _damaged(model: str, number: int, why: str) -> ModelError:
     return ModelError(
         f"version {number} of model {model} cannot be used: {why}; move the alias champion to another version, in"
-        f" MLflow or with `daybreak models roll-back {model} --because …`, and run the same command again"
+        f" MLflow or with `daybreak models roll-back {model} --because …`, or remove it there to train anew, and run"
+        " the same command again"
     )
 
 

@@ -102,7 +102,8 @@ def test_a_damaged_version_is_one_sentence(
     damage(kept(versions))
     sentence = (
         rf"^version 1 of model {MODEL} cannot be used: {found}; move the alias champion to another version, in MLflow"
-        rf" or with `daybreak models roll-back {MODEL} --because …`, and run the same command again$"
+        rf" or with `daybreak models roll-back {MODEL} --because …`, or remove it there to train anew, and run the same"
+        r" command again$"
     )
     with pytest.raises(ModelError, match=sentence):
         versions.fetch(version)
