@@ -47,7 +47,7 @@ def test_a_fit_is_what_plain_torch_does():
     some = [parameter for parameter in plain.module.parameters() if parameter.requires_grad]
     decaying, others = ([each for each in some if (each.ndim == 2) == wanted] for wanted in (True, False))
     optimiser = torch.optim.AdamW(
-        [{"params": decaying, "weight_decay": 0.1}, {"params": others, "weight_decay": 0}], 0.02
+        [{"params": decaying, "weight_decay": 0.1}, {"params": others, "weight_decay": 0}], 0.02, fused=True
     )
     for epoch in range(4):
         for batch in plain.batches(epoch, 16):
