@@ -42,15 +42,6 @@ class GraphConfig(StepConfig):
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the fits of a night keep their checkpoints, and what binds them."""
-
-    chosen_by: Path | None = None
-    last: Path | None = None
-    belongs_to: str = ""
-
-
-@dataclass(frozen=True)
 class Learned:
     """A teacher, and how it was come by. `gain` is what training added on the days that choose; None without any."""
 
@@ -60,9 +51,15 @@ class Learned:
 
 
 def learn(
-    config: GraphConfig, chooses: HeldOut, view: NightView, seed: int, places: Places, observe: Observe = ignore
+    config: GraphConfig,
+    chooses: HeldOut,
+    view: NightView,
+    seed: int,
+    checkpoint: Path | None = None,
+    observe: Observe = ignore,
 ) -> Learned:
-    """The teacher of a view, with what the days of `chooses` find best."""
+    """The teacher of a view, with what the days of `chooses` find best. Of the two fits that training takes each has a
+    checkpoint of its own."""
     choice = choose(chooses, START, config.trials, SEARCH)
     closed = fitted(view, choice.settings)
     if not config.trains or not (can_train(chooses.view.histories) and can_train(view.histories)):
@@ -74,9 +71,8 @@ def learn(
         _patient(config.training),
         seed=seed,
         validate=lambda found: float(ranked(found).mean()),
-        checkpoint=places.chosen_by,
+        checkpoint=checkpoint and checkpoint.with_suffix(".choosing.pt"),
         observe=observe,
-        belongs_to=places.belongs_to,
     )
     difference = ranked(trained.graph_filter) - ranked(_filter(chooses.view, choice.settings))
     gain = float(difference.mean())
@@ -88,8 +84,7 @@ def learn(
         choice.settings,
         config.training.model_copy(update={"loop": epochs}),
         seed=seed,
-        checkpoint=places.last,
-        belongs_to=places.belongs_to,
+        checkpoint=checkpoint,
     )
     return Learned(FilterModel(again.graph_filter, view.items), choice, gain)
 

@@ -39,7 +39,6 @@ SEARCH: tuple[tuple[str, tuple[float, ...]], ...] = (
 )
 """What the search tries, one setting after another: each alone, with the best found so far of the others. How fast ties
 fade is not among it: what a few days make of it the next days do not keep."""
-FORM = "graph_filter"
 PREDICTED = 20
 LEAST = np.float32(1e-2)
 """What is added to a score before its logarithm is taken; the mean score is about 1."""
@@ -95,31 +94,18 @@ class FilterModel:
             arrays |= arrays_of(name, part)
         config = self.graph_filter.settings.model_dump(mode="json")
         facts = {**facts, "items_digest": self.items.digest}
-        return write_bundle(folder, model, {"form": FORM, **config}, facts, arrays, {}, built_from)
-
-    @classmethod
-    def read(cls, bundle: Bundle) -> FilterModel:
-        """The model of a bundle."""
-        if bundle.config.get("form") != FORM:
-            raise ModelError(
-                f"the teacher in {bundle.folder} has the form '{bundle.config.get('form')}', which nothing here knows;"
-                " train it anew, or install the version of Daybreak that made it"
-            )
-        items = IdMap(bundle.array("items").tolist())
-        if items.digest != bundle.facts["items_digest"]:
-            raise ModelError(
-                f"the ids of the model in {bundle.folder} are not those it was trained with; train it anew"
-            )
-        config = {name: value for name, value in bundle.config.items() if name != "form"}
-        arrays = {name: bundle.array(name) for name in bundle.arrays}
-        held = {name.partition("_")[0] for name in arrays}
-        parts = {name: part_of(name, arrays, len(items)) for name in PARTS if name in held}
-        return cls(GraphFilter(FilterSettings(**config), parts, arrays["lifted"]), items)
+        return write_bundle(folder, model, config, facts, arrays, {}, built_from)
 
 
 def read(bundle: Bundle) -> FilterModel:
-    """The teacher of a bundle."""
-    return FilterModel.read(bundle)
+    """The model of a bundle."""
+    items = IdMap(bundle.array("items").tolist())
+    if items.digest != bundle.facts["items_digest"]:
+        raise ModelError(f"the ids of the model in {bundle.folder} are not those it was trained with; train it anew")
+    arrays = {name: bundle.array(name) for name in bundle.arrays}
+    held = {name.partition("_")[0] for name in arrays}
+    parts = {name: part_of(name, arrays, len(items)) for name in PARTS if name in held}
+    return FilterModel(GraphFilter(FilterSettings(**bundle.config), parts, arrays["lifted"]), items)
 
 
 class FilterScorer:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from daybreak.learning import Model
 from training.data.ids import Ints
 from training.evaluation.beyond_accuracy import beyond_accuracy
 from training.evaluation.confidence import Interval, difference
@@ -21,8 +22,11 @@ from training.evaluation.segments import (
     popularity_segments,
     segment_table,
 )
+from training.recording import compared_with, standing
 from training.registry.gates import Evidence
-from training.retrieval import HeldOut, NightView, Scorer, Scores, judge_retriever
+from training.registry.loaders import servable
+from training.registry.versions import Versions
+from training.retrieval import HeldOut, NightView, Retriever, Scorer, Scores, judge_retriever
 
 MEASURE = "ndcg_at_20"
 COLD_MEASURE = "recall_at_100"
@@ -42,6 +46,16 @@ class Popular:
 
     def for_items(self, rows: Ints) -> Scores:
         return self.for_users(rows)
+
+
+def standing_scorer(versions: Versions, model: Model, ds: str, view: NightView) -> Scorer | None:
+    """The champion that a night finds, at the end of another."""
+    champion = standing(versions, model, ds)
+    if champion is None:
+        return None
+    with compared_with(champion):
+        retriever: Retriever = servable(versions.fetch(champion))  # type: ignore[assignment]
+        return retriever.at(view)
 
 
 @dataclass(frozen=True)

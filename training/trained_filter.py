@@ -30,6 +30,8 @@ SHARPNESS = tuple(float(2**power) for power in range(2, 16))
 """What scores may be multiplied with to be logits; that which makes the start least surprised is looked for."""
 SHARPER = 3.0
 """How much sharper than that they are made: what is learned is then rather what stands at the top of a list."""
+LEAST_BEYOND = 0.1
+"""Of the walk beyond the low frequencies, which training leaves as it is."""
 LEAST_USERS = 2
 """Histories of more than one item, without which there is nothing to learn."""
 
@@ -65,12 +67,10 @@ def train_filter(
     validate: Callable[[GraphFilter], float] | None = None,
     checkpoint: Path | None = None,
     observe: Observe = ignore,
-    belongs_to: str = "",
 ) -> Trained:
     """The filter of these histories, its low frequencies taught; what was `smooth` counts as `trained`."""
-    smooth = max(settings.beyond, 0.1)
-    shaped = settings.model_copy(update={"smooth": settings.smooth or 1.0, "beyond": smooth})
-    start = fit_filter(histories, shaped)
+    whole = {"smooth": settings.smooth or 1.0, "beyond": max(settings.beyond, LEAST_BEYOND)}
+    start = fit_filter(histories, settings.model_copy(update=whole))
     part = start.parts["smooth"]
     if not can_train(histories) or not isinstance(part, Completed):
         raise InputError(
@@ -83,11 +83,7 @@ def train_filter(
     aims = replace(aims, sharpness=_sharpness(module, part, asked, aims, seed))
 
     def finished(module: LightGcn) -> GraphFilter:
-        mixed = {"trained": shaped.smooth, "smooth": 0.0}
-        without = GraphFilter(
-            start.settings, {name: part for name, part in start.parts.items() if name != "smooth"}, start.lifted
-        )
-        return without.with_part("trained", _taught(module, part), **mixed)
+        return start.with_trained(_taught(module, part))
 
     def judged(module: LightGcn) -> float:
         assert validate is not None
@@ -95,8 +91,7 @@ def train_filter(
 
     task = GraphTask(module, part, asked, aims, seed, judged if validate else None)
     report = fit(
-        task, training.loop, seed=seed, device=device_of(), checkpoint=checkpoint, observe=observe,
-        belongs_to=belongs_to,
+        task, training.loop, seed=seed, device=device_of(), checkpoint=checkpoint, observe=observe
     )  # fmt: skip
     return Trained(finished(module), report)
 

@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from daybreak.features.services import TWO_TOWER
 from daybreak.learning import ITEM, USER, Model
 from daybreak.step_io import StepIO
 from daybreak.steps import Summary
 from training.data.ids import id_map
-from training.data.nights import features_at
 from training.data.wants import day_of, number_of, wants_of
 from training.due import due
 from training.graph_teacher import START, fitted
@@ -26,7 +24,16 @@ from training.recording import curves_into
 from training.registry.versions import Versions
 from training.retrieval import held_out, judge_retriever, view_at
 from training.towers import in_torch
-from training.two_tower import TRIAL_MEASURE, TRIED, TwoTowerConfig, changed, lessons_before, teach, tower_model
+from training.two_tower import (
+    TRIAL_MEASURE,
+    TRIED,
+    TwoTowerConfig,
+    changed,
+    judging_features,
+    lessons_before,
+    teach,
+    tower_model,
+)
 
 SPACE: Mapping[str, tuple[Any, ...]] = {
     "dimensions": (32, 64, 96, 128),
@@ -59,7 +66,7 @@ def run(config: TrialConfig, io: StepIO) -> Summary:
     night = number_of(config.ds) - config.holdout_days
     wants = wants_of(io, users, items, config.history_days).known_by(night)
     cut = night - config.validation_days
-    features = features_at(io, TWO_TOWER, day_of(cut), users, items)
+    features = judging_features(io, day_of(night), cut, users, items)
     test = held_out(view_at(cut, wants, users, items, features), wants, config.validation_days)
     lessons = lessons_before(tried, io, cut, wants.known_by(cut), users, items)
     tags = {"trial": str(config.number)}

@@ -44,12 +44,11 @@ from training.fitting.tower_task import Teacher as TeacherScores
 from training.fitting.tower_task import TowerAims, TowerTask
 from training.graph_teacher import FilterModel, renumbered
 from training.graph_teacher import read as read_teacher
-from training.judging import judged
+from training.judging import judged, standing_scorer
 from training.models.two_tower import TwoTower
 from training.recording import (
     Checkpoint,
     built_from,
-    compared_with,
     curves_into,
     learned_from,
     record,
@@ -58,7 +57,7 @@ from training.recording import (
 )
 from training.registry.gates import GateLimits, judge
 from training.registry.versions import Versions
-from training.retrieval import HeldOut, Scorer, held_out, judge_retriever, view_at
+from training.retrieval import HeldOut, held_out, judge_retriever, view_at
 from training.tower_export import ExportedTowers, export_towers
 from training.towers import Forward, TowerModel, opened, read, write_towers
 
@@ -136,10 +135,8 @@ def run(config: TwoTowerConfig, io: StepIO) -> Summary:
     params = config.model_dump(mode="json", exclude={"ds"})
     checkpoint = Checkpoint(io, Model.TWO_TOWER, params, learned_from(io))
     with versions.registry.run(Model.TWO_TOWER, config.ds, {"because": decision.because}, params) as run:
-        champion = _champion(versions, config.ds, test)
-        module, report = teach(
-            config, lessons, teacher, items, io.seed, checkpoint.path, curves_into(run), str(learned_from(io))
-        )
+        champion = standing_scorer(versions, Model.TWO_TOWER, config.ds, test.view)
+        module, report = teach(config, lessons, teacher, items, io.seed, checkpoint.path, curves_into(run))
         with io.scratch() as work:
             towers = export_towers(module, _examples(module, lessons), work, config.prune_share)
             forms = {
@@ -173,14 +170,6 @@ def _teacher(versions: Versions, ds: str) -> FilterModel | None:
     tonight = [version for version in versions.list(Model.GNN) if version.ds == ds]
     chosen = tonight[0] if tonight else standing(versions, Model.GNN, ds)
     return read_teacher(versions.fetch(chosen)) if chosen else None
-
-
-def _champion(versions: Versions, ds: str, test: HeldOut) -> Scorer | None:
-    champion = standing(versions, Model.TWO_TOWER, ds)
-    if champion is None:
-        return None
-    with compared_with(champion):
-        return read(versions.fetch(champion)).at(test.view)
 
 
 def _examples(module: TwoTower, lessons: Lessons) -> dict[str, tuple[Encoded, Tensor]]:
@@ -275,7 +264,6 @@ def teach(
     seed: int,
     checkpoint: Path | None = None,
     observe: Observe = ignore,
-    belongs_to: str = "",
 ) -> tuple[TwoTower, FitReport]:
     """The towers, fitted."""
     users, catalogue = lessons.encoders.users, lessons.encoders.items
@@ -302,7 +290,7 @@ def teach(
         device=device_of(),
         checkpoint=checkpoint,
         observe=observe,
-        belongs_to=f"{belongs_to} {aims} {start}",
+        belongs_to=f"{aims} {start}",
     )
     unmet = torch.from_numpy(np.logical_and.reduce([night.unmet for night in lessons.nights]))
     with torch.no_grad():

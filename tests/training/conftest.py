@@ -34,11 +34,17 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def versions(settings: Settings, empty_database: Path) -> Versions:
-    """The registered models of `settings`: none yet."""
+def registry(settings: Settings, empty_database: Path) -> Registry:
+    """The empty registry of `settings`."""
     settings.mlflow_home.mkdir(parents=True)
     shutil.copyfile(empty_database, settings.mlflow_home / "mlflow.db")
-    return Versions.of(settings)
+    return Registry.of(settings)
+
+
+@pytest.fixture
+def versions(registry: Registry) -> Versions:
+    """The registered models of `registry`: none yet."""
+    return Versions(registry)
 
 
 @pytest.fixture

@@ -59,12 +59,10 @@ def test_a_bundle_comes_back_as_it_was_written(tmp_path, view, monkeypatch, most
 
 
 def test_a_bundle_that_is_not_what_it_says_is_refused(tmp_path, model):
-    """Other ids than those it was trained with, or a form that nothing here knows."""
+    """Other ids than those it was trained with."""
     bundle = model.write(tmp_path / "gnn", Model.GNN, {}, {})
     with pytest.raises(ModelError, match="are not those it was trained with; train it anew"):
         read(replace(bundle, facts={"items_digest": "0" * 16}))
-    with pytest.raises(ModelError, match="has the form 'crystal_ball', which nothing here knows"):
-        read(replace(bundle, config={**bundle.config, "form": "crystal_ball"}))
 
 
 def test_users_and_items_are_given_their_group(model, view):

@@ -16,7 +16,7 @@ from tests.training.worlds import GroupWorld
 from training import graph_learning
 from training.data.histories import Histories, of_items
 from training.fitting.loop import LoopConfig
-from training.graph_learning import GraphConfig, Learned, Places, learn
+from training.graph_learning import GraphConfig, Learned, learn
 from training.graph_teacher import START, FilterModel, fitted, read
 from training.models import graph_filter
 from training.models.filter_parts import Completed
@@ -128,8 +128,8 @@ def config(trained: str, **values: Any) -> GraphConfig:
     return GraphConfig(ds=day(7), trials=1, trained=trained, training=training(**values))
 
 
-def learned(trained: str, places: Places | None = None, observe=graph_learning.ignore, **values: Any) -> Learned:
-    return learn(config(trained, **values), CHOOSES, VIEW, 3, places or Places(), observe)
+def learned(trained: str, checkpoint: Path | None = None, observe=graph_learning.ignore, **values: Any) -> Learned:
+    return learn(config(trained, **values), CHOOSES, VIEW, 3, checkpoint, observe)
 
 
 def test_where_training_is_not_wanted_there_is_none(monkeypatch):
@@ -172,21 +172,20 @@ class Killed(Exception):
 @pytest.mark.parametrize("after", [2, 8])
 def test_a_night_that_was_killed_learns_the_same_teacher(tmp_path: Path, after):
     """From the checkpoints of both its fits, wherever the first one stood."""
-    places = Places(tmp_path / "choosing.pt", tmp_path / "last.pt", "these tables")
+    checkpoint = tmp_path / "last.pt"
 
     def die(name: str, value: float, number: int) -> None:
         if name == "epoch/validation" and number == after:
             raise Killed
 
     with pytest.raises(Killed):
-        learned("always", places, die, epochs=8)
-    assert places.chosen_by is not None
-    assert places.chosen_by.exists()
+        learned("always", checkpoint, die, epochs=8)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.choosing.pt"]
     told: list[int] = []
-    again = learned("always", places, lambda name, _, number: told.append(number), epochs=8)
+    again = learned("always", checkpoint, lambda name, _, number: told.append(number), epochs=8)
     assert min(told) >= after
     assert bytes_of(again.model.graph_filter) == bytes_of(learned("always", epochs=8).model.graph_filter)
-    assert bytes_of(learned("always", places, epochs=8).model.graph_filter) == bytes_of(again.model.graph_filter)
+    assert bytes_of(learned("always", checkpoint, epochs=8).model.graph_filter) == bytes_of(again.model.graph_filter)
 
 
 def test_where_there_is_nothing_to_train_from_the_closed_form_is_learned(monkeypatch):

@@ -1,9 +1,9 @@
 """Teaching the graph: a part of each history is hidden and has to be found among all items.
 
 What is shown of a history makes the user's vector; the score of an item is its product with the item's vector, beside
-what a fixed filter over the graph gives (`Anchor`). The loss is the softmax over all candidates, shown items left out.
-Of a catalogue too large for that, candidates are what the batch hides and others drawn by their share of all wants,
-which the scores are corrected for (logQ).
+what the walk over the graph gives, which is not taught. The loss is the softmax over all candidates, shown items left
+out. Of a catalogue too large for that, candidates are what the batch hides and others drawn by their share of all
+wants, which the scores are corrected for (logQ).
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ class GraphAims:
 @dataclass(frozen=True)
 class Hiding:
     """Some users: the items of their histories (no item is `NOT_THERE`), which of them are hidden, the place of each
-    among the candidates, and what the anchor gives the candidates. `candidates` and `log_chance` are shared by all."""
+    among the candidates, and what the walk gives the candidates. `candidates` and `log_chance` are shared by all."""
 
     items: Tensor
     hidden: Tensor
     places: Tensor
-    anchored: Tensor
+    walked: Tensor
     candidates: Tensor
     log_chance: Tensor
 
 
 class GraphTask(Task[Hiding]):
-    """The vectors, the histories and the loss. `part` is the filter that training starts from: its walk is the anchor,
+    """The vectors, the histories and the loss. `part` is the filter that training starts from: its walk stays,
     its weights of items on the way in and out hold for the vectors too."""
 
     def __init__(
@@ -107,13 +107,13 @@ class GraphTask(Task[Hiding]):
         weights = self._ends[0][batch.items[shown]] / shown.sum(dim=1).sqrt().repeat_interleave(shown.sum(dim=1))
         starts = torch.cumsum(shown.sum(dim=1), 0) - shown.sum(dim=1)
         users = functional.embedding_bag(*entering, starts, mode="sum", per_sample_weights=weights)
-        return (users @ leaving.T) * self._ends[1][batch.candidates] + batch.anchored
+        return (users @ leaving.T) * self._ends[1][batch.candidates] + batch.walked
 
     def validate(self) -> float | None:
         return self._validate(self.module) if self._validate else None
 
     def take(self, batch: Hiding, start: int, end: int) -> Hiding:
-        own = {name: getattr(batch, name)[start:end] for name in ("items", "hidden", "places", "anchored")}
+        own = {name: getattr(batch, name)[start:end] for name in ("items", "hidden", "places", "walked")}
         return replace(batch, **own)
 
     def _vectors(self, batch: Hiding, shown: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
@@ -139,8 +139,8 @@ class GraphTask(Task[Hiding]):
         candidates, log_chance = self._candidates(items[hidden], chance)
         place_of = np.full(self._asked.shape[1] + 1, NOT_THERE)
         place_of[candidates] = np.arange(len(candidates))
-        anchored = self._anchored(items, hidden, candidates)
-        parts = (items, hidden, place_of[items], anchored, candidates, log_chance)
+        walk = self._walked(items, hidden, candidates)
+        parts = (items, hidden, place_of[items], walk, candidates, log_chance)
         return Hiding(*(torch.from_numpy(part) for part in parts))
 
     def _candidates(self, wanted: Ints, chance: np.random.Generator) -> tuple[Ints, Matrix]:
@@ -156,7 +156,7 @@ class GraphTask(Task[Hiding]):
             candidates = np.sort(chance.permutation(candidates)[:most])
         return candidates, np.log(-np.expm1(-draws * np.maximum(self._shares[candidates], 1e-12))).astype(np.float32)
 
-    def _anchored(self, items: Ints, hidden: np.ndarray, candidates: Ints) -> Matrix:
+    def _walked(self, items: Ints, hidden: np.ndarray, candidates: Ints) -> Matrix:
         """What the walk over the graph gives the candidates for what is shown."""
         shown = (items >= 0) & ~hidden
         weights = np.repeat(1 / np.sqrt(shown.sum(axis=1)), shown.sum(axis=1))

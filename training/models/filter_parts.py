@@ -1,4 +1,4 @@
-"""What a filter is made of: matrices of items by items, held whole, by their entries, or as products.
+"""What a filter is made of: matrices of items by items, held whole or as products.
 
 A part is asked with a history for each row and answers with what it gives every item. It can be kept as plain arrays
 and made again from them.
@@ -51,7 +51,7 @@ class Completed:
         return csr_matrix(self.ties.T, dtype=np.float32)
 
 
-Part: TypeAlias = Matrix | csr_matrix | LowRank | Completed
+Part: TypeAlias = Matrix | LowRank | Completed
 
 
 def given_by(part: Part, asked: csr_matrix) -> Matrix:
@@ -60,8 +60,7 @@ def given_by(part: Part, asked: csr_matrix) -> Matrix:
         return given_by(part.low, asked) + walked(part, asked) * (part.leaving * np.float32(part.strength))
     if isinstance(part, LowRank):
         return np.asarray((asked @ part.before) @ part.after.T, np.float32)
-    found = asked @ part
-    return found.toarray() if isinstance(found, csr_matrix) else np.asarray(found, np.float32)
+    return np.asarray(asked @ part, np.float32)
 
 
 def walked(part: Completed, asked: csr_matrix, items: Ints | None = None) -> Matrix:
@@ -93,7 +92,7 @@ def rows_of(part: Part, rows: slice) -> Matrix:
         return np.asarray(rows_of(part.low, rows) + steps * part.entering[rows, None] * part.leaving, np.float32)
     if isinstance(part, LowRank):
         return np.asarray(part.before[rows] @ part.after.T, np.float32)
-    return np.asarray(part[rows].toarray() if isinstance(part, csr_matrix) else part[rows], np.float32)
+    return part[rows]
 
 
 def nearest(part: Part, lifted: Floats, neighbours: int, block: int = 2_048) -> csr_matrix:
@@ -116,12 +115,11 @@ def arrays_of(name: str, part: Part) -> dict[str, npt.NDArray[Any]]:
     """A part as plain arrays, each under the part's name."""
     if isinstance(part, Completed):
         ends = {f"{name}_entering": part.entering, f"{name}_leaving": part.leaving}
-        ends |= {f"{name}_strength": np.array(part.strength)}
-        return arrays_of(name, part.low) | arrays_of(name, part.ties) | ends
+        ties = {"values": part.ties.data, "columns": part.ties.indices, "starts": part.ties.indptr}
+        ends |= {f"{name}_{of}": array for of, array in ties.items()} | {f"{name}_strength": np.array(part.strength)}
+        return arrays_of(name, part.low) | ends
     if isinstance(part, LowRank):
         return {f"{name}_before": part.before, f"{name}_after": part.after}
-    if isinstance(part, csr_matrix):
-        return {f"{name}_values": part.data, f"{name}_columns": part.indices, f"{name}_starts": part.indptr}
     return {name: part}
 
 
@@ -129,13 +127,11 @@ def part_of(name: str, arrays: Arrays, n_items: int) -> Part:
     """The part that was kept under a name."""
     if name in arrays:
         return arrays[name]
-    low = LowRank(arrays[f"{name}_before"], arrays[f"{name}_after"]) if f"{name}_before" in arrays else None
-    if f"{name}_values" in arrays:
-        entries = tuple(arrays[f"{name}_{of}"] for of in ("values", "columns", "starts"))
-        ties = csr_matrix(entries, shape=(len(entries[2]) - 1, n_items))
-        if low is None:
-            return ties
-        ends = (arrays[f"{name}_entering"], arrays[f"{name}_leaving"])
-        return Completed(low, ties, *ends, float(arrays[f"{name}_strength"]))
-    assert low is not None
-    return low
+    low = LowRank(arrays[f"{name}_before"], arrays[f"{name}_after"])
+    if f"{name}_values" not in arrays:
+        return low
+    entries = tuple(arrays[f"{name}_{of}"] for of in ("values", "columns", "starts"))
+    ties = csr_matrix(entries, shape=(len(entries[2]) - 1, n_items))
+    return Completed(
+        low, ties, arrays[f"{name}_entering"], arrays[f"{name}_leaving"], float(arrays[f"{name}_strength"])
+    )

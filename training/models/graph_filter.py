@@ -106,9 +106,11 @@ class GraphFilter:
             total += np.float32(getattr(self.settings, name)) * given / np.maximum(means, 1e-12)
         return np.asarray(total * self.lifted, np.float32)
 
-    def with_part(self, name: str, part: Part, **settings: float) -> GraphFilter:
-        """The same with one more part, and with other settings of how the parts are mixed and asked."""
-        return GraphFilter(self.settings.model_copy(update=settings), {**self.parts, name: part}, self.lifted)
+    def with_trained(self, part: Part) -> GraphFilter:
+        """The same, with a part that was taught in the place of the low-pass, from which it began."""
+        settings = self.settings.model_copy(update={"trained": self.settings.smooth, "smooth": 0.0})
+        parts = {name: own for name, own in self.parts.items() if name != "smooth"}
+        return GraphFilter(settings, {**parts, "trained": part}, self.lifted)
 
     def factors(self, dimensions: int) -> tuple[Matrix, Matrix]:
         """Vectors for items that are remembered and for items that are scored, whose products come near to the filter:

@@ -10,6 +10,7 @@ import errno
 import shutil
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,13 +85,12 @@ def _tie_to_run(client: Any, run: Run, model_id: str, measures: Mapping[str, flo
 
 
 def fetch(registry: Registry, model: str, number: int, digest: str) -> Bundle:
-    """The bundle of a version, from the cache or from MLflow, whole and with the digest that the version has."""
+    """The bundle of a version, whole and with the digest that the version has: from the cache, or, where that has none
+    or a damaged one, from MLflow."""
     shelf = registry.home / "cache" / model
     place = shelf / f"{number}-{digest[:12]}"
-    try:
+    with suppress(ModelError):
         return _checked(place, digest)
-    except ModelError:
-        pass
     with private_folder(registry.home / "scratch", f"{model}-{number}", "fetch") as folder:
         fetched = download(registry, model, number, digest, folder)
         with locked(shelf / ".lock"):

@@ -29,7 +29,7 @@ from training.models.filter_parts import (
 from training.models.graph_filter import FilterSettings, fit_filter
 
 N_ITEMS, N_USERS = 9, 7
-KINDS = ("dense", "entries", "low", "completed")
+KINDS = ("dense", "low", "completed")
 kinds, seeds = st.sampled_from(KINDS), st.integers(0, 999)
 
 
@@ -43,8 +43,6 @@ def made(kind: str, seed: int) -> Part:
     low = LowRank(*draw.standard_normal((2, N_ITEMS, 3)).astype(np.float32))
     if kind == "dense":
         return draw.standard_normal((N_ITEMS, N_ITEMS)).astype(np.float32)
-    if kind == "entries":
-        return entries(N_ITEMS, N_ITEMS, draw)
     if kind == "low":
         return low
     ends = draw.random((2, N_ITEMS)).astype(np.float32)
@@ -58,7 +56,7 @@ def plain(part: Part) -> np.ndarray:
         return plain(part.low) + part.strength * np.diag(part.entering) @ ties.T @ ties @ np.diag(part.leaving)
     if isinstance(part, LowRank):
         return part.before.astype(np.float64) @ part.after.T
-    return part.toarray() if isinstance(part, csr_matrix) else part
+    return part
 
 
 @settings(max_examples=60, deadline=None)
