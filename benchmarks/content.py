@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from training.data.ids import Ints
 from training.data.tower_nights import remembered_weights
+from training.evaluation.ranking import Scores
 from training.judging import Popular
-from training.retrieval import NightView, Scores
+from training.retrieval import NightView
 
 CATEGORY, BRAND, TEXT = "item_catalogue__category", "item_catalogue__brand", "item_text__text_vector"
 HALF_LIFE_DAYS = 15.0

@@ -38,7 +38,7 @@ from training.data.ids import Ints, id_map
 from training.data.wants import number_of, wants_of
 from training.evaluation.confidence import difference, interval
 from training.evaluation.full_catalogue import RankingEvaluation, evaluate
-from training.evaluation.ranking import Sets
+from training.evaluation.ranking import Scores, Sets
 from training.graph_teacher import read as read_teacher
 from training.judging import Popular
 from training.registry.versions import Versions
@@ -169,10 +169,10 @@ def _cold(asked: Asked) -> Figures:
 
 
 def _ranked(scorer: Scorer, test: HeldOut, relevant: Sets, hidden: Ints) -> RankingEvaluation:
-    def score(users: Ints) -> torch.Tensor:
+    def score(users: Ints) -> Scores:
         scores = np.array(scorer.for_users(users))
         scores[:, hidden] = NEVER
-        return torch.from_numpy(scores)
+        return scores
 
     return evaluate(score, test.users, relevant, test.seen, (K,))
 

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.peer_environment import run_peer
 from benchmarks.public_data import Fold, Trial, add_data_option, data_folder, gowalla, movielens, told
@@ -78,7 +77,7 @@ class Measured:
 
 
 def judged(test: HeldOut, score: ScoreRows) -> Metrics:
-    return evaluate(lambda rows: torch.from_numpy(score(rows)), test.users, test.relevant, test.seen, KS).metrics
+    return evaluate(score, test.users, test.relevant, test.seen, KS).metrics
 
 
 def judged_lists(test: HeldOut, lists: Ints) -> Metrics:

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import svds
 
 from benchmarks.public_data import Fold
 from training.data.ids import Ints
-from training.retrieval import Scores
+from training.evaluation.ranking import Scores
 
 Settings = Mapping[str, Any]
 ScoreRows = Callable[[Ints], Scores]

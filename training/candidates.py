@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from pydantic import Field
 
 from daybreak.datasets import ITEMS, USERS
@@ -30,7 +29,8 @@ from training.data.ids import IdMap, Ints, id_map
 from training.data.nights import features_at, nights_with_features
 from training.data.ties import ties_of
 from training.data.wants import number_of, wants_of
-from training.evaluation.ranking import NO_ITEM, Sets, top_k
+from training.evaluation.ranking import NO_ITEM, Sets
+from training.evaluation.top_k import top_k
 from training.people_lists import people_listed
 from training.registry.catalogue import Version
 from training.registry.loaders import servable
@@ -140,7 +140,7 @@ def _blocks(
         itself = (
             Sets(np.arange(len(block) + 1), block) if query == ITEM else Sets(np.zeros(len(block) + 1, int), block[:0])
         )
-        lists = top_k(torch.from_numpy(scores), itself, length)
+        lists = top_k(scores, itself, length)
         rows, ranks = np.nonzero(lists != NO_ITEM)
         found = lists[rows, ranks]
         yield pa.table(

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import torch
 
 from daybreak.errors import ModelError
 from daybreak.learning import Model
 from training.data.histories import Histories, of_items
 from training.data.ids import IdMap, Ints
-from training.evaluation.ranking import Floats, Sets, top_k
+from training.evaluation.ranking import Floats, Scores, Sets
+from training.evaluation.top_k import top_k
 from training.models.filter_parts import arrays_of, part_of
 from training.models.graph_filter import FOR_GOOD, FilterSettings, GraphFilter, fit_filter
 from training.registry.bundle import Bundle, write_bundle
-from training.retrieval import NEVER, HeldOut, NightView, Scores, judge_retriever
+from training.retrieval import NEVER, HeldOut, NightView, judge_retriever
 
 SEARCH: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("trend", (0.0, 0.5)),
@@ -79,7 +79,7 @@ class FilterModel:
         items = np.concatenate(known) if known else np.zeros(0, np.int64)
         ones = np.ones(len(items), np.float32)
         scores = self.reached(Histories(starts, items, ones, ones * 0, len(self.items)))
-        lists = top_k(torch.from_numpy(scores), Sets(starts, items), PREDICTED)
+        lists = top_k(scores, Sets(starts, items), PREDICTED)
         listed = [" ".join(self.items.of(row[row >= 0]).to_pylist()) for row in lists]
         return pd.DataFrame({"items": listed})
 

@@ -14,6 +14,7 @@ from training.data.ids import Ints
 from training.evaluation.beyond_accuracy import beyond_accuracy
 from training.evaluation.confidence import Interval, difference
 from training.evaluation.full_catalogue import RankingEvaluation
+from training.evaluation.ranking import Scores
 from training.evaluation.report import flat_report
 from training.evaluation.segments import (
     ItemSegments,
@@ -26,7 +27,7 @@ from training.recording import compared_with, standing
 from training.registry.gates import Evidence
 from training.registry.loaders import servable
 from training.registry.versions import Versions
-from training.retrieval import HeldOut, NightView, Retriever, Scorer, Scores, judge_retriever
+from training.retrieval import HeldOut, NightView, Retriever, Scorer, judge_retriever
 
 MEASURE = "ndcg_at_20"
 COLD_MEASURE = "recall_at_100"

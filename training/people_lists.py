@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from daybreak.lake.schemas import data_schema
 from daybreak.learning import PEOPLE_CANDIDATES
 from training.data.ids import IdMap, Ints
 from training.data.ties import Ties
-from training.evaluation.ranking import NO_ITEM, Sets, top_k
+from training.evaluation.ranking import NO_ITEM, Sets
+from training.evaluation.top_k import top_k
 from training.retrieval import NEVER, Scorer
 
 DIGITS = 6
@@ -30,7 +30,7 @@ def people_listed(
         scores[:, gone] = NEVER
         apart = kept_apart.of_rows(rows)
         scores[apart.rows, apart.items] = NEVER
-        lists = top_k(torch.from_numpy(scores), seen.of_rows(rows), length)
+        lists = top_k(scores, seen.of_rows(rows), length)
         at, ranks = np.nonzero(lists != NO_ITEM)
         found = lists[at, ranks]
         tables.append(

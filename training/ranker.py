@@ -40,6 +40,7 @@ from training.fitting.seeding import deterministic
 from training.models.calibration import Choice, chosen
 from training.models.ranker import Mixing, Ranker
 from training.models.trees import Trees
+from training.threads import threads
 
 INT8, PRUNED, PRUNED_INT8 = "int8", "pruned", "pruned_int8"
 VALIDATED_ON = 100_000
@@ -298,20 +299,6 @@ def _loop(config: RankerConfig, epochs: int) -> LoopConfig:
         weight_decay=config.weight_decay,
         warmup_share=0.1,
     )
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """So many threads for torch and trees in the block; more of them than there are idle cores wait for each other."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        with threadpool_limits(count):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Timer:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from daybreak.clock import days_before
 from daybreak.errors import InputError
@@ -22,9 +20,8 @@ from training.data.nights import NightFeatures
 from training.data.tower_nights import new_wants
 from training.data.wants import Wants, day_of
 from training.evaluation.full_catalogue import KS, RankingEvaluation, evaluate
-from training.evaluation.ranking import Sets
+from training.evaluation.ranking import Scores, Sets
 
-Scores = npt.NDArray[np.float32]
 NEVER = np.float32(-np.inf)
 """The score of an item that a model does not know."""
 
@@ -95,4 +92,4 @@ def view_at(night: int, wants: Wants, users: IdMap, items: IdMap, features: Nigh
 
 def judge_retriever(scorer: Scorer, test: HeldOut, ks: Sequence[int] = KS) -> RankingEvaluation:
     """Ranks the whole catalogue for every user of the test."""
-    return evaluate(lambda rows: torch.from_numpy(scorer.for_users(rows)), test.users, test.relevant, test.seen, ks)
+    return evaluate(scorer.for_users, test.users, test.relevant, test.seen, ks)

@@ -26,9 +26,10 @@ from training.data.encoder import Encoded, FeatureEncoder
 from training.data.histories import Histories
 from training.data.ids import IdMap, Ints
 from training.data.tower_nights import TowerEncoders, remembered_weights
+from training.evaluation.ranking import Scores
 from training.export.session import Session
 from training.registry.bundle import Bundle, write_bundle
-from training.retrieval import NightView, Scores
+from training.retrieval import NightView
 
 Vectors = npt.NDArray[np.float32]
 Forward = Callable[[Encoded, Vectors], Vectors]

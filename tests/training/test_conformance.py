@@ -20,13 +20,14 @@ from daybreak.targets import load
 from tests.tiny import day
 from tests.training import ranker_days, small_towers
 from tests.training.worlds import GroupWorld
+from training.evaluation.ranking import Scores
 from training.graph_teacher import fitted
 from training.models.graph_filter import FilterSettings
 from training.ranker import fit_ranker
 from training.ranker_step import RankerModel
 from training.registry.bundle import Bundle, open_bundle, write_bundle
 from training.registry.loaders import LOADERS, Servable, servable
-from training.retrieval import Retriever, Scores
+from training.retrieval import Retriever
 
 pytestmark = pytest.mark.slow
 FACTS = {"trained_until": day(9)}

@@ -6,13 +6,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.worlds import GroupWorld, group_of
 from training.data.histories import Histories
-from training.evaluation.ranking import Sets, top_k
+from training.evaluation.ranking import Sets
+from training.evaluation.top_k import top_k
 from training.graph_teacher import SEARCH, START, choose, fitted, gains
 from training.models import graph_filter, spectrum
 from training.models.filter_parts import Completed, whole
@@ -119,7 +119,7 @@ def test_everybody_is_given_items_of_the_own_group(part):
     """By each part alone: no item of another group comes before one of the own."""
     view = WORLD.view(NIGHT)
     found = fit_filter(view.histories, settings_of(**{part: 1.0}, frequencies=3)).scores(view.histories)
-    lists = top_k(torch.from_numpy(found), Sets(view.histories.starts, view.histories.items), 8)
+    lists = top_k(found, Sets(view.histories.starts, view.histories.items), 8)
     groups = [{group_of(name) for name in WORLD.items_map.of(row).to_pylist()} for row in lists]
     assert groups == [{group_of(user)} for user in WORLD.users_map.ids.to_pylist()]
 

@@ -1,22 +1,26 @@
 """Judging a ranking over the whole catalogue: every item is scored for every query, none is sampled.
 
 Sampled negatives can turn the order of two models round, so nothing is sampled. Queries are scored in blocks, and of a
-block only the places of relevant items, the counts of items shown and the first few places of each list are kept.
+block only the places of relevant items, the counts of items shown and the first few places of each list are kept. Each
+processor takes a block, which one thread scores and ranks: what is found is the same on one processor or on many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from daybreak.errors import InputError
-from training.evaluation.ranking import NO_ITEM, NOWHERE, Floats, Ints, Sets, per_query, places, top_k
+from training.evaluation.ranking import NO_ITEM, NOWHERE, Floats, Ints, Scores, Sets, per_query, places
+from training.evaluation.top_k import top_k
+from training.threads import threads
 
-ScoreBlock = Callable[[Ints], torch.Tensor]
-"""From the numbers of some queries to a score for each of them and each item of the catalogue."""
+ScoreBlock = Callable[[Ints], Scores]
+"""From the numbers of some queries to a score for each of them and each item of the catalogue; asked by threads."""
 KS = (10, 20, 100)
 BLOCK = 128
 """Queries scored at once: as many as a processor's cache holds the scores of."""
@@ -63,15 +67,28 @@ def evaluate(
     found = np.full(len(wanted.items), NOWHERE)
     exposures = dict.fromkeys(ks, np.zeros(0, dtype=np.int64))
     lists = np.full((len(counted), ks[0]), NO_ITEM)
-    for start in range(0, len(counted), block):
-        rows = np.arange(start, min(start + block, len(counted)))
+
+    def ranked(start: int) -> tuple[Ints, int]:
+        """The lists of the block that starts there, and how many items they were chosen from."""
+        asked = counted[start : start + block]
         with torch.no_grad():
-            scores = score_block(counted[rows])
-        shown = top_k(scores, seen.of_rows(counted[rows]), ks[-1])
-        found[wanted.starts[rows[0]] : wanted.starts[rows[-1] + 1]] = places(shown, wanted.of_rows(rows))
+            scores = score_block(asked)
+        return top_k(scores, seen.of_rows(asked), ks[-1]), scores.shape[1]
+
+    starts = range(0, len(counted), block)
+    for start, (shown, n_items) in zip(starts, _by_each_processor(ranked, starts), strict=True):
+        rows = np.arange(start, start + len(shown))
+        found[wanted.starts[start] : wanted.starts[start + len(shown)]] = places(shown, wanted.of_rows(rows))
         lists[rows] = shown[:, : ks[0]]
-        exposures = {k: _added(exposures[k], shown[:, :k], scores.shape[1]) for k in ks}
+        exposures = {k: _added(exposures[k], shown[:, :k], n_items) for k in ks}
     return RankingEvaluation(ks, counted, wanted, found, per_query(wanted, found, ks), exposures, lists)
+
+
+def _by_each_processor(make: Callable[[int], tuple[Ints, int]], given: Iterable[int]) -> Iterator[tuple[Ints, int]]:
+    """What is made of each, in order, by as many threads as torch may use, each of which uses no others."""
+    processors = torch.get_num_threads()
+    with threads(1), ThreadPoolExecutor(processors, "", torch.set_num_threads, (1,)) as pool:
+        yield from pool.map(make, given)
 
 
 def _added(counts: Ints, lists: Ints, n_items: int) -> Ints:

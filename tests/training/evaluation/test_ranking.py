@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
@@ -14,7 +13,8 @@ from sklearn.metrics import average_precision_score, ndcg_score
 from daybreak.errors import InputError
 from tests.training.evaluation import plain
 from training.evaluation.full_catalogue import evaluate
-from training.evaluation.ranking import NO_ITEM, Sets, top_k
+from training.evaluation.ranking import NO_ITEM, Sets
+from training.evaluation.top_k import top_k
 
 SCORE = st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0, math.inf])
 
@@ -35,10 +35,22 @@ def test_lists_are_in_order_without_what_is_hidden(world, k):
     stay as they were."""
     scores, hidden, _ = world
     expected = [plain.ranked(row, mine, k) for row, mine in zip(scores, hidden, strict=True)]
-    table = torch.tensor(scores)
+    table = np.array(scores, np.float32)
     lists = top_k(table, plain.sets_of(hidden), k)
     assert lists.tolist() == [row + [NO_ITEM] * (k - len(row)) for row in expected]
     assert table.tolist() == scores
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 700), st.integers(1, 12), st.integers(1, 40))
+def test_lists_of_long_catalogues_are_those_of_a_sort(seed, n_items, k, levels):
+    """Catalogues in which there is much to skip, scores of either sign, both zeros, and many ties."""
+    chance = np.random.default_rng(seed)
+    values = np.r_[chance.normal(size=levels), 0.0, -0.0, -np.inf].astype(np.float32)
+    scores = chance.choice(values, (5, n_items))
+    hidden = [set(chance.choice(n_items, n_items // 3, replace=False).tolist()) for _ in range(5)]
+    expected = [plain.ranked(row, mine, k) for row, mine in zip(scores.tolist(), hidden, strict=True)]
+    lists = top_k(scores, plain.sets_of(hidden), k)
+    assert lists.tolist() == [row + [NO_ITEM] * (k - len(row)) for row in expected]
 
 
 @given(worlds(), st.lists(st.integers(1, 12), min_size=1, max_size=3), st.integers(1, 4))
@@ -48,9 +60,9 @@ def test_an_evaluation_is_what_a_loop_over_queries_gives(world, ks, block):
     wanting = [query for query in range(len(scores)) if relevant[query]]
     if not wanting:
         return
-    queries, table = np.arange(len(scores)), torch.tensor(scores)
+    queries, table = np.arange(len(scores)), np.array(scores, np.float32)
     found = evaluate(
-        lambda block: table[torch.from_numpy(block)],
+        lambda block: table[block],
         queries,
         plain.sets_of(relevant),
         plain.sets_of(seen),
@@ -75,7 +87,7 @@ def test_measures_agree_with_scikit_learn():
     wanted = chance.random((n_queries, n_items)) < 0.2
     wanted[:, 0] = True
     found = evaluate(
-        lambda block: torch.from_numpy(scores[block]),
+        lambda block: scores[block].astype(np.float32),
         np.arange(n_queries),
         Sets.of(*np.nonzero(wanted), n_queries),
         plain.sets_of([set()] * n_queries),
@@ -89,7 +101,7 @@ def test_measures_agree_with_scikit_learn():
 
 def test_a_list_whose_measures_follow_by_hand():
     """Items 3 and 0 are wanted and stand at places 2 and 4 of 4."""
-    scores = torch.tensor([[0.1, 0.9, 0.4, 0.5]])
+    scores = np.array([[0.1, 0.9, 0.4, 0.5]], np.float32)
     found = evaluate(lambda _: scores, np.array([0]), plain.sets_of([{0, 3}]), plain.sets_of([set()]), ks=(2, 4))
     best = 1 + 1 / math.log2(3)
     by_hand = {
@@ -106,7 +118,8 @@ def test_a_list_whose_measures_follow_by_hand():
 
 def test_all_hidden_gives_an_empty_list():
     """A query that has seen the whole catalogue is shown nothing, and misses what it wants."""
-    found = evaluate(lambda _: torch.ones(1, 2), np.array([0]), plain.sets_of([{1}]), plain.sets_of([{0, 1}]), ks=(3,))
+    scores = np.ones((1, 2), np.float32)
+    found = evaluate(lambda _: scores, np.array([0]), plain.sets_of([{1}]), plain.sets_of([{0, 1}]), ks=(3,))
     assert found.lists.tolist() == [[NO_ITEM] * 3]
     assert set(found.means.values()) == {0.0}
 
@@ -117,8 +130,9 @@ def test_all_hidden_gives_an_empty_list():
 )
 def test_what_cannot_be_judged_gets_one_sentence(relevant, score, sentence):
     """Scores that are no numbers, and queries that want nothing."""
+    scores = np.full((1, 3), score, np.float32)
     with pytest.raises(InputError, match=sentence):
-        evaluate(lambda _: torch.full((1, 3), score), np.array([0]), plain.sets_of([relevant]), plain.sets_of([set()]))
+        evaluate(lambda _: scores, np.array([0]), plain.sets_of([relevant]), plain.sets_of([set()]))
 
 
 def test_a_pair_without_a_number_gets_one_sentence():

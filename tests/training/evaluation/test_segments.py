@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-import torch
 
 from daybreak.errors import InputError
 from tests.training.evaluation import plain
@@ -25,9 +24,9 @@ from training.evaluation.segments import (
 @pytest.fixture
 def judged() -> RankingEvaluation:
     """Every query is shown items 0, 1, 2, 3 in this order; query 3 wants nothing."""
-    order = torch.tensor([[4.0, 3.0, 2.0, 1.0]])
+    order = np.array([[4.0, 3.0, 2.0, 1.0]], np.float32)
     return evaluate(
-        lambda rows: order.expand(len(rows), -1),
+        lambda rows: np.tile(order, (len(rows), 1)),
         np.arange(4),
         plain.sets_of([{0}, {0, 3}, {3}, set()]),
         plain.sets_of([set()] * 4),
