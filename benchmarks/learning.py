@@ -1,10 +1,11 @@
 """What the nightly models are worth on a simulated month: the student beside its teacher, the ranker beside trees.
 
-Lands the month that `make nightly` lands, its features and training rows, and trains teacher, student and ranker by
-their steps. What those logged is read back from MLflow; asked anew is only what they do not measure: the share of the
-teacher's NDCG@20 that the student keeps for users with a history, cold items, and what scoring everybody costs on one
-thread. Cold items, which nobody had wanted before the days that judge, are ranked among themselves too: popularity
-cannot tell them apart, so what is popular in their category stands for it, and a content kNN by text, category, brand.
+Lands the month that `make nightly` lands, makes its features and training rows as a home has them that has run for
+weeks, and trains teacher, student, ranker and people by their steps; the last four days of rows judge the ranker. What
+they logged is read back from MLflow; asked anew is only what they do not measure: the share of the teacher's NDCG@20
+that the student keeps for users with a history, cold items, and what scoring everybody costs on one thread. Cold items,
+which nobody had wanted before the days that judge, are ranked among themselves too: popularity cannot tell them apart,
+so what is popular in their category stands for it, and a content kNN by text, category, brand.
 Run: `python -m benchmarks.learning [--events N] [--home FOLDER]`; a home that was learned in already is only read.
 """
 
@@ -51,6 +52,11 @@ BLOCK = 512
 BEFORE = ("jobs.ingest", "validation.audit", "jobs.partials", *(view.made_by for view in VIEWS.values()),
           "training.ids", "jobs.training_set")  # fmt: skip
 LEARN = ("training.due", "training.gnn", "training.two_tower", "training.ranker", "training.people")
+LONG_RUN = {
+    "DAYBREAK_FEATURE_HISTORY_DAYS": "24",
+    "DAYBREAK_STEPS": json.dumps({"training.ranker": {"test_days": 4}}),
+}
+"""What makes one night learn as if others had gone before it."""
 Figures = list[dict[str, str]]
 
 
@@ -76,7 +82,8 @@ def _make(settings: Settings, events: int) -> None:
 
 
 def _daybreak(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "daybreak.cli.main", *arguments], check=True, stdout=sys.stderr)
+    command = [sys.executable, "-m", "daybreak.cli.main", *arguments]
+    subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | LONG_RUN)
 
 
 def measure(settings: Settings) -> dict[str, Any]:

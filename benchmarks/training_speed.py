@@ -130,6 +130,7 @@ def our_towers(world: dict[str, Ints], batches: int, seed: int) -> Round:
         most_candidates=CANDIDATES,
         hard=0,
         half_life_days=15.0,
+        forgotten=0.0,
     )
     task = TowerTask(module, lessons.nights, lessons.newcomers, aims, None, seed)
     return timed(task, batches, TOWER_BATCH, seed)

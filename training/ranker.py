@@ -43,6 +43,7 @@ from training.models.trees import Trees
 from training.threads import threads
 
 INT8, PRUNED, PRUNED_INT8 = "int8", "pruned", "pruned_int8"
+IDS = ("user_id", "item_id")
 VALIDATED_ON = 100_000
 """Most rows that tell after each epoch how good the model is."""
 FEATURES = (*SERVICE.outputs, *(feature.name for feature in SERVICE.on_request))
@@ -56,6 +57,8 @@ class RankerConfig(StepConfig):
     max_words: int = Field(50, ge=1, description="most words of a feature that are told apart")
     unshown_weight: float = Field(0.3, ge=0, description="weight of sampled and unprompted rows beside shown ones")
     positions: int = Field(20, ge=1, description="places of a shelf that are told apart; later ones count as the last")
+    ids: int = Field(50_000, ge=0, description="most users, and most items, that are known by their ids too; 0: none")
+    ids_hidden: float = Field(0.3, ge=0, lt=1, description="share of ids hidden in training, for those who come later")
     word_width: int = Field(8, ge=1, description="width of a word's vector")
     cross_layers: int = Field(2, ge=0, description="layers that multiply features with each other")
     cross_rank: int | None = Field(32, ge=1, description="rank of their weights; none for full rank")
@@ -165,9 +168,9 @@ def check_labels(files: RowFiles, split: Split) -> None:
 
 def encoding(files: RowFiles, split: Split, features: Sequence[str], config: RankerConfig) -> RankerRows:
     """How rows are encoded, learned from the days to train on."""
-    encoder = FeatureEncoder.fit(
-        files.read(split.train, ["row_id", DS, *features]), features, max_words=config.max_words
-    )
+    columns = [*features, *(IDS if config.ids else ())]
+    most = dict.fromkeys(columns, config.max_words) | dict.fromkeys(IDS, config.ids)
+    encoder = FeatureEncoder.fit(files.read(split.train, ["row_id", DS, *columns]), columns, max_words=most)
     shelves = FeatureEncoder.fit(files.read(split.train, [SURFACE]), [SURFACE], max_words=config.max_words)
     return RankerRows(encoder, shelves, LABELS, config.positions, config.unshown_weight)
 
@@ -193,6 +196,8 @@ def new_module(rows: RankerRows, config: RankerConfig, seed: int) -> Ranker:
             head_width=config.head_width,
             dropout=config.dropout,
             chained=config.chained,
+            ids=[place for place, name in enumerate(encoder.vocabularies) if name in IDS],
+            ids_hidden=config.ids_hidden,
         )
 
 
@@ -269,9 +274,10 @@ def _onnx(folder: Path, form: str) -> Path:
 def _trees(
     files: RowFiles, days: Sequence[str], features: FeatureEncoder, config: RankerConfig, seed: int
 ) -> Trees | None:
-    """Trees on what was shown on these days, or on so many rows of it."""
+    """Trees on what was shown on these days, or on so many rows of it; they cannot tell so many ids apart."""
     if not config.trees_iterations:
         return None
+    features = features.without(IDS)
     draw = np.random.default_rng(seed)
     share = min(1.0, config.trees_rows / sum(files.rows(day) for day in days))
     batches = (

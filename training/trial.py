@@ -37,13 +37,14 @@ from training.two_tower import (
 
 SPACE: Mapping[str, tuple[Any, ...]] = {
     "dimensions": (32, 64, 96, 128),
-    "hidden": ([64, 64], [128, 128], [256, 128]),
-    "half_life_days": (7.0, 15.0, 30.0),
-    "task_share": (0.3, 0.5, 0.7),
+    "hidden": ([64], [64, 64], [128, 128]),
+    "half_life_days": (15.0, 30.0, 60.0),
+    "task_share": (0.1, 0.2, 0.4),
     "sharpness": (2.0, 3.0, 4.0),
     "cold_share": (0.1, 0.15, 0.25),
+    "forgotten": (0.3, 0.5, 0.7),
 }
-LOOP_SPACE: Mapping[str, tuple[Any, ...]] = {"epochs": (8, 12, 20), "learning_rate": (5e-4, 1e-3, 2e-3)}
+LOOP_SPACE: Mapping[str, tuple[Any, ...]] = {"epochs": (12, 20, 30), "fading_epochs": (20.0, 40.0, 80.0)}
 
 
 class TrialConfig(TwoTowerConfig):

@@ -75,17 +75,18 @@ class TwoTowerConfig(StepConfig):
     holdout_days: int = Field(2, ge=1, description="last days, which judge and are not learned from")
     nights: int = Field(14, ge=1, description="nights before those that are learned from, at most")
     dimensions: int = Field(64, ge=2, description="numbers of a vector, beside the bias")
-    hidden: list[int] = Field([128, 128], description="sizes of the hidden layers")
+    hidden: list[int] = Field([64], description="sizes of the hidden layers")
     with_ids: bool = Field(True, description="whether items keep a vector for their id beside their features")
-    half_life_days: float = Field(15.0, gt=0, description="days after which a want is remembered half as much")
-    task_share: float = Field(0.5, ge=0, le=1, description="how much the wants count beside the teacher's lists")
+    half_life_days: float = Field(30.0, gt=0, description="days after which a want is remembered half as much")
+    task_share: float = Field(0.2, ge=0, le=1, description="how much the wants count beside the teacher's lists")
     temperature: float = Field(1.0, gt=0, description="softening of both lists")
     sharpness: float = Field(3.0, gt=0, description="exponent that the teacher's scores are raised to")
     cold_share: float = Field(0.15, ge=0, lt=1, description="share of items shown as newcomers")
+    forgotten: float = Field(0.5, ge=0, lt=1, description="most of a history that is hidden while learning from it")
     candidates: int = Field(4_096, ge=2, description="items that a batch is ranked among, at most")
     hard: int = Field(512, ge=0, description="of them, drawn from what the teacher ranks high")
     loop: LoopConfig = Field(
-        LoopConfig(epochs=12, batch_size=512, learning_rate=1e-3, weight_decay=0.01), description="how they are fitted"
+        LoopConfig(epochs=20, batch_size=512, learning_rate=1e-3, fading_epochs=40), description="how they are fitted"
     )
     prune_share: float = Field(0.5, ge=0, lt=1, description="share of hidden neurons that the pruned form lacks")
     form: Literal["float32", "int8", "pruned", "pruned_int8"] = Field("float32", description="the form that serves")
@@ -106,6 +107,7 @@ class TwoTowerConfig(StepConfig):
             self.candidates,
             self.hard,
             self.half_life_days,
+            self.forgotten,
         )
 
 

@@ -18,6 +18,7 @@ FEATURES = ("user_x__a", "item_x__b", "item_activity__interest_7d", "user_profil
 USERS, A_USER = 60, 25
 CONFIG: dict[str, Any] = {
     "ds": "2026-11-20",
+    "ids": 0,
     "deep": (16,),
     "experts": 2,
     "expert_width": 8,
@@ -47,6 +48,7 @@ def rows(day: str, seed: int = 1, **columns: Any) -> pa.Table:
     values: dict[str, Any] = {
         "row_id": [f"{day}-{number}" for number in range(n)],
         "user_id": [f"u{number // A_USER}" for number in range(n)],
+        "item_id": [f"i{number % 7}" for number in range(n)],
         "kind": np.where(sampled, "sampled", "shown"),
         "surface": pa.array(draw.choice(["for_you", "similar_items"], n), mask=sampled),
         "position": pa.array(draw.integers(0, 10, n), pa.int32(), mask=sampled),

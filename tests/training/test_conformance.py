@@ -66,13 +66,15 @@ def towers(folder: Path, seed: int) -> Learned:
 
 
 def a_ranker(folder: Path, seed: int) -> Learned:
-    chosen = ranker_days.config()
+    chosen = ranker_days.config(ids=100)
     ranker, report = fit_ranker(ranker_days.written(folder / "rows"), chosen, seed=seed, features=ranker_days.FEATURES)
     ranker.save(folder / "files")
     files = {path.name: path for path in sorted((folder / "files").iterdir())}
     bundle = write_bundle(folder / "ranker", Model.RANKER, chosen.model_dump(mode="json"), FACTS, {}, files)
     example = ranker_days.rows("2026-11-09").select(list(ranker.encoder.columns)).slice(0, 3).to_pandas()
-    unknown = example.assign(user_x__a=np.nan, user_profile__device="abacus", item_text__text_vector=None)
+    unknown = example.assign(
+        user_x__a=np.nan, user_profile__device="abacus", item_text__text_vector=None, user_id="u-1"
+    )
     return Learned(RankerModel(ranker), bundle, example, unknown, report.fit.losses, report.parity)
 
 

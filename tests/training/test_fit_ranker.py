@@ -14,7 +14,7 @@ from daybreak.errors import InputError, ModelError
 from tests.training.ranker_days import DAYS, FEATURES, config, rows, written
 from training.evaluation.binary import auc
 from training.fitted_ranker import FittedRanker
-from training.ranker import RankerReport, fit_ranker, shown
+from training.ranker import IDS, RankerReport, fit_ranker, shown
 from training.ranker_report import ordering
 
 Fit = tuple[FittedRanker, RankerReport]
@@ -104,6 +104,29 @@ def test_it_serves_by_features_alone(plain: Fit) -> None:
     assert list(scores) == ["clicked", "carted", "purchased"]
     assert auc(fresh["purchased"].to_numpy(), scores["purchased"]) > 0.7
     assert plain[0].score(fresh.slice(0, 0))["clicked"].shape == (0,)
+
+
+def test_what_only_ids_tell_is_learned_and_newcomers_are_ranked_without_them(tmp_path: Path) -> None:
+    """Half of the users buy one half of the items, the others the other half, and no feature says so."""
+
+    def day(name: str) -> pa.Table:
+        table = rows(name)
+        user, item = (pc.cast(pc.utf8_slice_codeunits(table[key], 1), "int64").to_numpy() for key in IDS)
+        likely = np.where((user + item) % 2, 0.6, 0.05)
+        for label in ("clicked", "carted", "purchased"):
+            place = table.column_names.index(label)
+            told = np.random.default_rng([*name.encode(), place]).random(table.num_rows) < likely
+            table = table.set_column(place, label, pa.array(told & (table["kind"].to_numpy() == "shown")))
+        return table
+
+    files = written(tmp_path, {name: day(name) for name in DAYS})
+    ranker, _ = fit_ranker(files, config(ids=100, epochs=12), seed=5, features=FEATURES)
+    asked = day(DAYS[0]).filter(pc.equal(day(DAYS[0])["kind"], "shown"))
+    assert auc(asked["purchased"].to_numpy(), ranker.score(asked)["purchased"]) > 0.75
+    strangers = asked.set_column(asked.column_names.index("user_id"), "user_id", pa.repeat("u99", asked.num_rows))
+    scores = ranker.score(strangers)["purchased"]
+    assert np.isfinite(scores).all()
+    assert auc(asked["purchased"].to_numpy(), scores) < 0.6
 
 
 def test_a_feature_that_is_missing_when_it_serves_is_told(plain: Fit) -> None:

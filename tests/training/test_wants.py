@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from random import Random
 
@@ -175,11 +176,17 @@ def test_new_wants_are_what_a_plain_loop_finds(told, night, days):
 
 @given(told=pairs, half_life=st.sampled_from([0.5, 3.0]))
 def test_memory_fades_with_age_and_with_how_much_there_is(told, half_life):
-    """An entry counts 0.5 to the power of its half-lives, over the root of what all entries of the user count."""
+    """An entry counts 0.5 to the power of its half-lives, more by half of what the logarithm of its weight lies above
+    the user's mean, over the root of what all entries of the user count."""
     histories = histories_at(2, wants(told))
     expected = []
     for row in rows_at(histories):
-        fresh = [0.5 ** (age / half_life) for _, _, age in row]
+        logs = [math.log1p(weight) for _, weight, _ in row]
+        usual = sum(logs) / max(len(logs), 1)
+        fresh = [
+            0.5 ** (age / half_life) * max(1 + (log - usual) / 2, 0.0)
+            for (_, _, age), log in zip(row, logs, strict=True)
+        ]
         expected += [value / sum(fresh) ** 0.5 for value in fresh]
     assert remembered_weights(histories, half_life).tolist() == pytest.approx(expected, rel=1e-5)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +29,7 @@ NUMBER, WORD, VECTOR, SKIPPED = "a number", "a word", "a vector of numbers", "no
 UNKNOWN, UNSEEN = 0, 1
 FIRST_WORD = 2
 VERSION = 1
+MAX_WORDS = 50
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,15 @@ class FeatureEncoder:
 
     @classmethod
     def fit(
-        cls, batches: Iterable[Rows], columns: Sequence[str], *, max_words: int = 50, clip: float = 5.0
+        cls,
+        batches: Iterable[Rows],
+        columns: Sequence[str],
+        *,
+        max_words: int | Mapping[str, int] = MAX_WORDS,
+        clip: float = 5.0,
     ) -> FeatureEncoder:
-        """Learns from these rows, seen once; of `columns`, moments and lists of names are left out."""
+        """Learns from these rows, seen once; of `columns`, moments and lists of names are left out. `max_words` may
+        name the columns that have a limit of their own."""
         learning: _Learning | None = None
         for rows in batches:
             if learning is None:
@@ -120,6 +127,11 @@ class FeatureEncoder:
                     " model anew on what it is now"
                 )
 
+    def without(self, words: Sequence[str]) -> FeatureEncoder:
+        """The same without these columns of words."""
+        kept = {name: known for name, known in self.vocabularies.items() if name not in words}
+        return replace(self, vocabularies=kept)
+
     def to_json(self) -> dict[str, Any]:
         """Everything the encoder learned, as a document; numbers are exact."""
         return {
@@ -176,7 +188,10 @@ class _Learning:
                 self._widths[name] = _same_width(name, found, width or found)
                 width = self._widths[name]
 
-    def learned(self, max_words: int, clip: float) -> FeatureEncoder:
+    def learned(self, max_words: int | Mapping[str, int], clip: float) -> FeatureEncoder:
+        def most(name: str) -> int:
+            return max_words if isinstance(max_words, int) else max_words.get(name, MAX_WORDS)
+
         together: dict[bytes, list[str]] = {}
         for name, digest in self._nulls.items():
             if name in self._with_nulls:
@@ -185,7 +200,7 @@ class _Learning:
             means={name: moments.mean for name, moments in self._numbers.items()},
             scales={name: moments.deviation or 1.0 for name, moments in self._numbers.items()},
             flags=tuple(map(tuple, together.values())),
-            vocabularies={name: _most_frequent(counts, max_words) for name, counts in self._words.items()},
+            vocabularies={name: _most_frequent(counts, most(name)) for name, counts in self._words.items()},
             vectors={name: width for name, width in self._widths.items() if width},
             clip=clip,
         )

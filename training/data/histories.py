@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from training.data.ids import Ints
-from training.data.wants import Floats, Wants
+from training.data.wants import Floats, Mask, Wants
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,21 @@ class Histories:
         starts = np.r_[0, np.cumsum(sizes)]
         places = np.arange(starts[-1]) - np.repeat(starts[:-1] - self.starts[users], sizes)
         return Histories(starts, self.items[places], self.weights[places], self.ages[places], self.n_items)
+
+    def counted(self, half_life_days: float, value: float) -> Floats:
+        """What each entry counts: less with age, and, as far as `value` goes, more where it weighs more than the
+        history's others."""
+        faded = 0.5 ** (self.ages / half_life_days)
+        if value:
+            logs, users = np.log1p(self.weights), np.repeat(np.arange(len(self)), self.sizes)
+            usual = np.bincount(users, logs, len(self)) / np.maximum(self.sizes, 1)
+            faded = faded * np.maximum(1 + value * (logs - usual[users]), 0.0)
+        return faded.astype(np.float32)
+
+    def where(self, kept: Mask) -> Histories:
+        """The same users with some of their entries."""
+        starts = np.r_[0, np.cumsum(kept)][self.starts]
+        return Histories(starts, self.items[kept], self.weights[kept], self.ages[kept], self.n_items)
 
     def matrix(self, values: Floats) -> csr_matrix:
         """Users by items, with a value for each entry."""

@@ -50,12 +50,24 @@ class LoopConfig(BaseModel):
     )
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of all steps over which the learning rate rises")
     weight_decay: float = Field(0.0, ge=0, description="of AdamW, on weights of more than one dimension")
+    fading_epochs: float = Field(
+        0.0,
+        ge=0,
+        description="epochs in which a weight that nothing teaches falls to a third; it replaces weight_decay",
+    )
     clip_norm: float = Field(1.0, ge=0, description="longest gradient; a longer one is shortened; 0 leaves all as is")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the forward pass; auto is bfloat16 on a GPU and float32 elsewhere"
     )
     patience: int = Field(0, ge=0, description="epochs without a better validation before stopping; 0 never stops")
     checkpoint_every: int = Field(0, ge=0, description="batches between checkpoints; 0 is at ends of epochs alone")
+
+    def decay(self, examples: int) -> float:
+        """The decay of AdamW, which is told by the step. Told by the epoch it is as strong on many examples as on few
+        (Wang and Aitchison, 2024)."""
+        if not self.fading_epochs:
+            return self.weight_decay
+        return 1 / (self.learning_rate * math.ceil(examples / self.batch_size) * self.fading_epochs)
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ class _Fitting:
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] | None = None
         self.half = config.precision == "bfloat16" or (config.precision == "auto" and group.device.type == "cuda")
-        self.optimiser = optimiser(task.module, config.weight_decay)
+        self.optimiser = optimiser(task.module, config.decay(task.examples))
         size = math.ceil(config.batch_size / (group.size * config.accumulate))
         self.pieces = Pieces(size, lambda fewer: observe("micro_batch", fewer, self.progress.step))
         self.step = BatchStep(task, self.optimiser, group, self.pieces, seed, config.clip_norm, self.half)

@@ -32,7 +32,8 @@ class TowerAims:
 
     `task_share` is what the wants themselves count, the rest is the teacher's; `cold_share` of the items are shown
     without their ids and counts, as newcomers are; of the candidates, `even` are drawn from the whole catalogue where
-    that has more than `most_candidates`, and `hard` from what the teacher ranks high.
+    that has more than `most_candidates`, and `hard` from what the teacher ranks high. Of each history up to `forgotten`
+    is hidden from towers and teacher, so that few users teach what many histories are like.
     """
 
     task_share: float
@@ -42,14 +43,17 @@ class TowerAims:
     most_candidates: int
     hard: int
     half_life_days: float
+    forgotten: float
 
 
 @dataclass(frozen=True)
 class TowerPick:
-    """Which users of a night are set against which candidates; `given` is what the teacher gives each of the two."""
+    """Which users of a night are set against which candidates; `given` is what the teacher gives each of the two, for
+    `histories`, which may lack some of what the users wanted."""
 
     night: TowerNight
     examples: Ints
+    histories: Histories
     candidates: Ints
     cold: Mask
     log_chance: Tensor | None
@@ -113,7 +117,8 @@ class TowerTask(Task[Any]):
 
     def take(self, batch: TowerPick, start: int, end: int) -> TowerPick:
         given = None if batch.given is None else batch.given[start:end]
-        return replace(batch, examples=batch.examples[start:end], given=given)
+        histories = batch.histories.of_rows(np.arange(start, end))
+        return replace(batch, examples=batch.examples[start:end], histories=histories, given=given)
 
     def place(self, batch: TowerPick, device: torch.device) -> TowerBatch:
         made = self._batch(batch)
@@ -140,10 +145,19 @@ class TowerTask(Task[Any]):
 
     def _pick(self, night: TowerNight, examples: Ints, draw: np.random.Generator) -> TowerPick:
         wanted = _wanted_by(night, examples)[0]
-        given = self._teacher(night.histories.of_rows(examples)) if self._teacher else None
+        histories = self._partly(night.histories.of_rows(examples), draw)
+        given = self._teacher(histories) if self._teacher else None
         candidates, log_chance = self._candidates(wanted, given, draw)
         cold = (draw.random(len(candidates)) < self._aims.cold_share) | night.unmet[candidates]
-        return TowerPick(night, examples, candidates, cold, log_chance, None if given is None else given[:, candidates])
+        given = None if given is None else given[:, candidates]
+        return TowerPick(night, examples, histories, candidates, cold, log_chance, given)
+
+    def _partly(self, histories: Histories, draw: np.random.Generator) -> Histories:
+        """The histories without some of their wants, of each another share."""
+        if not self._aims.forgotten:
+            return histories
+        shares = np.repeat(draw.random(len(histories)) * self._aims.forgotten, histories.sizes)
+        return histories.where(draw.random(len(histories.items)) >= shares)
 
     def _candidates(self, wanted: Ints, given: Floats | None, draw: np.random.Generator) -> tuple[Ints, Tensor | None]:
         """The items that a batch is ranked among: all, or the wants of all with hard and even draws."""
@@ -163,13 +177,13 @@ class TowerTask(Task[Any]):
 
     def _batch(self, pick: TowerPick) -> TowerBatch:
         night, examples = pick.night, pick.examples
-        histories = night.histories.of_rows(examples)
+        histories, whole = pick.histories, night.histories.of_rows(examples)
         wanted, weights, sizes = _wanted_by(night, examples)
         place_of = np.full(self._n_items, -1)
         place_of[pick.candidates] = np.arange(len(pick.candidates))
-        known_at = place_of[histories.items]
+        known_at = place_of[whole.items]
         left_out = np.zeros((len(examples), len(pick.candidates)), bool)
-        left_out[np.repeat(np.arange(len(examples)), histories.sizes)[known_at >= 0], known_at[known_at >= 0]] = True
+        left_out[np.repeat(np.arange(len(examples)), whole.sizes)[known_at >= 0], known_at[known_at >= 0]] = True
         left_out[:, night.absent[pick.candidates]] = True
         given = None if pick.given is None else torch.from_numpy(pick.given * np.float32(self._aims.sharpness))
         return TowerBatch(

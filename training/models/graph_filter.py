@@ -94,7 +94,7 @@ class GraphFilter:
 
     def scores(self, histories: Histories) -> Matrix:
         """For each history a score for every item; each part in units of what it gives the history on average."""
-        asked = histories.matrix(valued(histories, self.settings, self.settings.query_half_life_days))
+        asked = histories.matrix(asking(histories, self.settings))
         rows = np.repeat(np.arange(len(histories)), histories.sizes)
         total = np.zeros((len(histories), self.n_items), np.float32)
         for name, part in self.parts.items():
@@ -136,16 +136,12 @@ class GraphFilter:
 STARTING_LENGTH = 8.0
 
 
-def valued(histories: Histories, settings: FilterSettings, half_life_days: float) -> Floats:
-    """What each entry of a history counts: less with age, more where it weighs more than the history's others."""
-    faded = 0.5 ** (histories.ages / half_life_days)
-    if settings.value:
-        logs, users = np.log1p(histories.weights), np.repeat(np.arange(len(histories)), histories.sizes)
-        usual = np.bincount(users, logs, len(histories)) / np.maximum(histories.sizes, 1)
-        faded = faded * np.maximum(1 + settings.value * (logs - usual[users]), 0.0)
+def asking(histories: Histories, settings: FilterSettings) -> Floats:
+    """How much each entry of a history asks."""
+    counted = histories.counted(settings.query_half_life_days, settings.value)
     if settings.recent_first:
-        faded = faded * (1.0 + _places(histories)) ** -settings.recent_first
-    return faded.astype(np.float32)
+        counted *= ((1.0 + _places(histories)) ** -settings.recent_first).astype(np.float32)
+    return counted
 
 
 def _places(histories: Histories) -> Floats:

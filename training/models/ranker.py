@@ -7,6 +7,9 @@ never clicked: then each says how likely it is given the one before (ESMM), and 
 
 People click what stands on top. Where a row tells the shelf and the place it was shown at, a bias of these two is added
 in training, so that the rest need not explain it; `forward`, which serves, knows nothing of either.
+
+Users and items may be known by their ids too, as words. In training an id is hidden now and then, so that those that
+came later are ranked by their features.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.data.encoder import UNSEEN
 from training.export.prune import Neurons, between
 
 Mixing = Literal["mmoe", "ple"]
@@ -49,9 +53,12 @@ class Ranker(nn.Module):
         head_width: int = 32,
         dropout: float = 0.1,
         chained: bool = True,
+        ids: Sequence[int] = (),
+        ids_hidden: float = 0.0,
     ) -> None:
         super().__init__()
         self.heads = tuple(heads)
+        self.ids, self.ids_hidden = list(ids), ids_hidden
         self.chained = chained
         self.words = nn.ModuleList(_words(count, word_width) for count in word_counts)
         width = numbers + vector_width + word_width * len(word_counts)
@@ -90,6 +97,8 @@ class Ranker(nn.Module):
         return groups + [group for head in heads for group in between(head.rest)]
 
     def _own(self, numbers: Tensor, words: Tensor, vectors: Tensor) -> Tensor:
+        if self.training and self.ids_hidden and self.ids:
+            words = self._some_hidden(words)
         embedded = [embedding(words[:, place]) for place, embedding in enumerate(self.words)]
         features = torch.cat([numbers, *embedded, vectors], dim=1)
         crossed = features
@@ -98,6 +107,13 @@ class Ranker(nn.Module):
         both = torch.cat([crossed, self.deep(features)], dim=1) if len(self.deep) else crossed
         mixed = self.experts(both)
         return torch.cat([head(mixed[:, place]) for place, head in enumerate(self.towers)], dim=1)
+
+    def _some_hidden(self, words: Tensor) -> Tensor:
+        """The words, with some ids as if they had never been seen."""
+        hidden = torch.rand(len(words), len(self.ids), device=words.device) < self.ids_hidden
+        words = words.clone()
+        words[:, self.ids] = words[:, self.ids].masked_fill(hidden, UNSEEN)
+        return words
 
     def _follow(self, logits: Tensor) -> Tensor:
         """Where heads are chained, each logit of the product of its own chance and those before it."""

@@ -133,6 +133,13 @@ def test_words_that_are_as_frequent_stand_in_the_order_of_the_alphabet() -> None
     assert encoder.word_counts == (5,)
 
 
+def test_a_column_may_have_a_limit_of_its_own_and_be_left_out_later() -> None:
+    rows = pa.table({"n": [1.0, 2.0, 3.0], "v": ["b", "a", "b"], "w": ["c", "d", "c"]})
+    encoder = FeatureEncoder.fit([rows], rows.column_names, max_words={"w": 1})
+    assert encoder.vocabularies == {"v": ("b", "a"), "w": ("c",)}
+    assert encoder.without(["w"]).columns == ("n", "v")
+
+
 def test_moments_and_lists_of_names_are_left_out() -> None:
     rows = pa.table({"n": [1], "seen": pa.array([MOMENT], pa.timestamp("us", tz="UTC")), "last": [["i1", "i2"]]})
     assert FeatureEncoder.fit([rows], ["n", "seen", "last"]).columns == ("n",)

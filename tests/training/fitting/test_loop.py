@@ -57,6 +57,25 @@ def test_a_fit_is_what_plain_torch_does():
     assert equal(weights(ours), weights(plain))
 
 
+def test_weights_fade_by_the_epoch_however_many_steps_it_has():
+    """Where nothing teaches, weights of two dimensions fall to about a third, in small batches and in large ones."""
+
+    class TaughtNothing(Regression):
+        def loss(self, batch):
+            return {"loss": super().loss(batch)["loss"] * 0.0}
+
+    for size in (4, 16, 64):
+        task = TaughtNothing()
+        bare = {"schedule": "constant", "warmup_share": 0, "epochs": 4, "fading_epochs": 4.0, "batch_size": size}
+        before = weights(Regression())
+        fitted(task, CONFIG.model_copy(update={**bare, "learning_rate": 1e-4}))
+        for name, tensor in weights(task).items():
+            fades = tensor.ndim > 1 and not name.startswith("3.")
+            steps = 4 * math.ceil(task.examples / size)
+            expected = before[name] * (1 - 1 / steps) ** steps if fades else before[name]
+            torch.testing.assert_close(tensor, expected)
+
+
 @pytest.mark.parametrize("accumulate", [2, 3, 16])
 def test_pieces_add_up_to_the_batch(accumulate):
     """Gradients and losses are those of the whole batch, the last and shorter one as well."""
