@@ -206,7 +206,7 @@ def _costs(asked: Asked) -> Figures:
     ]
 
 
-def _quickest(work: Callable[[], object], rounds: int = 3) -> float:
+def _quickest(work: Callable[[], object], rounds: int = 15) -> float:
     taken = []
     for _ in range(rounds):
         began = time.process_time()

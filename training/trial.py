@@ -37,9 +37,9 @@ from training.two_tower import (
 
 SPACE: Mapping[str, tuple[Any, ...]] = {
     "dimensions": (32, 64, 96, 128),
-    "hidden": ([64], [64, 64], [128, 128]),
+    "hidden": ([64], [128], [128, 128]),
     "half_life_days": (15.0, 30.0, 60.0),
-    "task_share": (0.1, 0.2, 0.4),
+    "task_share": (0.2, 0.4, 0.6),
     "sharpness": (2.0, 3.0, 4.0),
     "cold_share": (0.1, 0.15, 0.25),
     "forgotten": (0.3, 0.5, 0.7),
