@@ -20,7 +20,8 @@ from training.evaluation.top_k import top_k
 from training.threads import threads
 
 ScoreBlock = Callable[[Ints], Scores]
-"""From the numbers of some queries to a score for each of them and each item of the catalogue; asked by threads."""
+"""From the numbers of some queries to a score for each of them and each item of the catalogue. Several threads ask, and
+each answer is an array of its own."""
 KS = (10, 20, 100)
 BLOCK = 128
 """Queries scored at once: as many as a processor's cache holds the scores of."""

@@ -23,7 +23,8 @@ LOWER_HALF = (1 << 32) - 1
 def top_k(scores: Scores, hidden: Sets, k: int) -> Ints:
     """The k items of the highest scores for each row, best first; equal scores go to the smaller item.
 
-    Hidden items, and items of score minus infinity, are never named: where fewer than k remain, NO_ITEM follows.
+    Hidden items, and items of score minus infinity, are never named: where fewer than k remain, NO_ITEM follows. The
+    scores are changed meanwhile, and are as they were afterwards.
     """
     scores = np.ascontiguousarray(scores, np.float32)
     with _lowest(scores, hidden):
