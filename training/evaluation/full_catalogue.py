@@ -25,6 +25,8 @@ each answer is an array of its own."""
 KS = (10, 20, 100)
 BLOCK = 128
 """Queries scored at once: as many as a processor's cache holds the scores of."""
+MOST_SCORES = 32_000_000
+"""Where the catalogue is long fewer queries are scored at once, so that each processor holds no more than these."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def evaluate(
             scores = score_block(asked)
         return top_k(scores, seen.of_rows(asked), ks[-1]), scores.shape[1]
 
+    least_items = 1 + max(int(sets.items.max(initial=0)) for sets in (seen, relevant))
+    block = max(1, min(block, MOST_SCORES // least_items))
     starts = range(0, len(counted), block)
     for start, (shown, n_items) in zip(starts, _by_each_processor(ranked, starts), strict=True):
         rows = np.arange(start, start + len(shown))

@@ -72,7 +72,7 @@ def _bounds(maxima: Scores, k: int) -> Scores:
 def _reaching(scores: Scores, maxima: Scores, bounds: Scores) -> tuple[Ints, Scores]:
     """Where in the flat scores those stand that reach the bound of their row, row by row, and what they are."""
     n_items, n_groups = scores.shape[1], maxima.shape[1]
-    rows, groups = np.divmod(np.flatnonzero(maxima >= bounds[:, None]), n_groups)
+    rows, groups = np.divmod(np.flatnonzero((maxima >= bounds[:, None]) & (maxima > -np.inf)), n_groups)
     items = groups[:, None] + np.arange(0, n_items, n_groups)
     flat = (rows * n_items)[:, None] + np.minimum(items, n_items - 1)
     values = scores.reshape(-1)[flat]
