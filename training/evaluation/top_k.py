@@ -18,6 +18,7 @@ from training.evaluation.ranking import NO_ITEM, Ints, Scores, Sets
 NOTHING = np.iinfo(np.int64).max
 """The key of no candidate, which sorts last."""
 LOWER_HALF = (1 << 32) - 1
+LEAST = np.finfo(np.float32).min
 
 
 def top_k(scores: Scores, hidden: Sets, k: int) -> Ints:
@@ -63,20 +64,22 @@ def _maxima(scores: Scores, k: int) -> Scores:
 
 
 def _bounds(maxima: Scores, k: int) -> Scores:
-    """For each row a score that k items reach, not much below the k-th best: the k-th best of groups of groups."""
+    """For each row a score that k items reach, not much below the k-th best: the k-th best of groups of groups, or the
+    least that counts as a score."""
     fewer = _maxima(maxima, k)
     first = max(fewer.shape[1] - k, 0)
-    return np.partition(fewer, first, axis=1)[:, first]
+    return np.maximum(np.partition(fewer, first, axis=1)[:, first], LEAST)
 
 
 def _reaching(scores: Scores, maxima: Scores, bounds: Scores) -> tuple[Ints, Scores]:
     """Where in the flat scores those stand that reach the bound of their row, row by row, and what they are."""
     n_items, n_groups = scores.shape[1], maxima.shape[1]
-    rows, groups = np.divmod(np.flatnonzero((maxima >= bounds[:, None]) & (maxima > -np.inf)), n_groups)
-    items = groups[:, None] + np.arange(0, n_items, n_groups)
-    flat = (rows * n_items)[:, None] + np.minimum(items, n_items - 1)
-    values = scores.reshape(-1)[flat]
-    found = np.flatnonzero((values >= bounds[rows][:, None]) & (items < n_items) & (values > -np.inf))
+    rows, groups = np.divmod(np.flatnonzero(maxima >= bounds[:, None]), n_groups)
+    steps = np.arange(0, n_items, n_groups)
+    flat = (rows * n_items + groups)[:, None] + steps
+    values = scores.reshape(-1).take(flat, mode="clip")
+    values[groups + steps[-1] >= n_items, -1] = -np.inf  # beyond the row
+    found = np.flatnonzero(values >= bounds[rows][:, None])
     return flat.reshape(-1)[found], values.reshape(-1)[found]
 
 
