@@ -72,7 +72,9 @@ class RankerConfig(StepConfig):
     epochs: int = Field(2, ge=1, description="how often every row is seen")
     batch_size: int = Field(1_024, ge=1, description="rows of one step")
     learning_rate: float = Field(2e-3, gt=0, description="at its highest")
-    weight_decay: float = Field(0.01, ge=0, description="decay of weights")
+    fading_epochs: float = Field(
+        64.0, ge=0, description="epochs in which a weight that nothing teaches falls to a third; 0 keeps it"
+    )
     threads: int = Field(1, ge=1, description="threads that fit and score; more repay only where cores are free")
     memory_mb: int = Field(2_000, ge=1, description="memory for encoded rows; where they take more they are streamed")
     trees_iterations: int = Field(150, ge=0, description="trees of each head that the ranker must beat; 0 for none")
@@ -169,8 +171,8 @@ def check_labels(files: RowFiles, split: Split) -> None:
 def encoding(files: RowFiles, split: Split, features: Sequence[str], config: RankerConfig) -> RankerRows:
     """How rows are encoded, learned from the days to train on."""
     columns = [*features, *(IDS if config.ids else ())]
-    most = dict.fromkeys(columns, config.max_words) | dict.fromkeys(IDS, config.ids)
-    encoder = FeatureEncoder.fit(files.read(split.train, ["row_id", DS, *columns]), columns, max_words=most)
+    read = files.read(split.train, ["row_id", DS, *columns])
+    encoder = FeatureEncoder.fit(read, columns, max_words=config.max_words, most_of=dict.fromkeys(IDS, config.ids))
     shelves = FeatureEncoder.fit(files.read(split.train, [SURFACE]), [SURFACE], max_words=config.max_words)
     return RankerRows(encoder, shelves, LABELS, config.positions, config.unshown_weight)
 
@@ -302,7 +304,7 @@ def _loop(config: RankerConfig, epochs: int) -> LoopConfig:
         epochs=epochs,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
+        fading_epochs=config.fading_epochs,
         warmup_share=0.1,
     )
 

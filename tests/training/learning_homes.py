@@ -32,7 +32,7 @@ STEPS: dict[str, dict[str, Any]] = {
         "dimensions": 8,
         "hidden": [16],
         "cold_share": 0.3,
-        "loop": {"epochs": 8, "batch_size": 24, "learning_rate": 0.01, "schedule": "constant", "weight_decay": 0.01},
+        "loop": {"epochs": 8, "batch_size": 24, "learning_rate": 0.01, "schedule": "constant"},
     },
     "training.ranker": {
         "deep": (16,),

@@ -33,7 +33,7 @@ WORLD = GroupWorld(newcomers=4)
 NIGHTS = range(1, 7)
 CUT = 7
 """The night after which the towers are judged."""
-LOOP = LoopConfig(epochs=12, batch_size=24, learning_rate=0.01, schedule="constant", weight_decay=0.01)
+LOOP = LoopConfig(epochs=12, batch_size=24, learning_rate=0.01, schedule="constant")
 SEED = 5
 
 

@@ -29,7 +29,6 @@ NUMBER, WORD, VECTOR, SKIPPED = "a number", "a word", "a vector of numbers", "no
 UNKNOWN, UNSEEN = 0, 1
 FIRST_WORD = 2
 VERSION = 1
-MAX_WORDS = 50
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,12 @@ class FeatureEncoder:
         batches: Iterable[Rows],
         columns: Sequence[str],
         *,
-        max_words: int | Mapping[str, int] = MAX_WORDS,
+        max_words: int = 50,
+        most_of: Mapping[str, int] | None = None,
         clip: float = 5.0,
     ) -> FeatureEncoder:
-        """Learns from these rows, seen once; of `columns`, moments and lists of names are left out. `max_words` may
-        name the columns that have a limit of their own."""
+        """Learns from these rows, seen once; of `columns`, moments and lists of names are left out. `most_of` names
+        columns of words that have a limit of their own."""
         learning: _Learning | None = None
         for rows in batches:
             if learning is None:
@@ -70,7 +70,7 @@ class FeatureEncoder:
             learning.see(rows)
         if learning is None or not learning.rows:
             raise InputError("an encoder is fitted on training rows, found none; make training rows of an earlier day")
-        return learning.learned(max_words, clip)
+        return learning.learned({name: (most_of or {}).get(name, max_words) for name in columns}, clip)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -188,10 +188,7 @@ class _Learning:
                 self._widths[name] = _same_width(name, found, width or found)
                 width = self._widths[name]
 
-    def learned(self, max_words: int | Mapping[str, int], clip: float) -> FeatureEncoder:
-        def most(name: str) -> int:
-            return max_words if isinstance(max_words, int) else max_words.get(name, MAX_WORDS)
-
+    def learned(self, most: Mapping[str, int], clip: float) -> FeatureEncoder:
         together: dict[bytes, list[str]] = {}
         for name, digest in self._nulls.items():
             if name in self._with_nulls:
@@ -200,7 +197,7 @@ class _Learning:
             means={name: moments.mean for name, moments in self._numbers.items()},
             scales={name: moments.deviation or 1.0 for name, moments in self._numbers.items()},
             flags=tuple(map(tuple, together.values())),
-            vocabularies={name: _most_frequent(counts, most(name)) for name, counts in self._words.items()},
+            vocabularies={name: _most_frequent(counts, most[name]) for name, counts in self._words.items()},
             vectors={name: width for name, width in self._widths.items() if width},
             clip=clip,
         )

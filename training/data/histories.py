@@ -39,8 +39,8 @@ class Histories:
         places = np.arange(starts[-1]) - np.repeat(starts[:-1] - self.starts[users], sizes)
         return Histories(starts, self.items[places], self.weights[places], self.ages[places], self.n_items)
 
-    def counted(self, half_life_days: float, value: float) -> Floats:
-        """What each entry counts: less with age, and, as far as `value` goes, more where it weighs more than the
+    def strengths(self, half_life_days: float, value: float) -> Floats:
+        """How much each entry counts: less with age, and, as far as `value` goes, more where it weighs more than the
         history's others."""
         faded = 0.5 ** (self.ages / half_life_days)
         if value:

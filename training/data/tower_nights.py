@@ -18,8 +18,8 @@ from training.data.ids import Ints
 from training.data.nights import Mask, NightFeatures
 from training.data.wants import Floats, Wants
 
-WEIGHT_COUNTS = 0.5
-"""How far a want that weighs more is remembered better."""
+VALUE = 0.5
+"""How much better a want of more weight is remembered."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def new_wants(night: int, wants: Wants, histories: Histories, days: int = 1) -> 
 def remembered_weights(histories: Histories, half_life_days: float) -> Floats:
     """How much each entry of a history counts in a user's memory: more by its weight, less with age, and less the more
     there are."""
-    fresh = histories.counted(half_life_days, WEIGHT_COUNTS)
+    fresh = histories.strengths(half_life_days, VALUE)
     totals = np.add.reduceat(np.r_[fresh, 0.0], histories.starts[:-1]) * (histories.sizes > 0)
     return (fresh / np.sqrt(np.maximum(np.repeat(totals, histories.sizes), 1e-9))).astype(np.float32)
 

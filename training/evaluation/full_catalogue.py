@@ -7,17 +7,15 @@ processor takes a block, which one thread scores and ranks: what is found is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from daybreak.errors import InputError
 from training.evaluation.ranking import NO_ITEM, NOWHERE, Floats, Ints, Scores, Sets, per_query, places
 from training.evaluation.top_k import top_k
-from training.threads import threads
+from training.threads import by_each_processor
 
 ScoreBlock = Callable[[Ints], Scores]
 """From the numbers of some queries to a score for each of them and each item of the catalogue. Several threads ask, and
@@ -74,26 +72,18 @@ def evaluate(
     def ranked(start: int) -> tuple[Ints, int]:
         """The lists of the block that starts there, and how many items they were chosen from."""
         asked = counted[start : start + block]
-        with torch.no_grad():
-            scores = score_block(asked)
+        scores = score_block(asked)
         return top_k(scores, seen.of_rows(asked), ks[-1]), scores.shape[1]
 
     least_items = 1 + max(int(sets.items.max(initial=0)) for sets in (seen, relevant))
     block = max(1, min(block, MOST_SCORES // least_items))
     starts = range(0, len(counted), block)
-    for start, (shown, n_items) in zip(starts, _by_each_processor(ranked, starts), strict=True):
+    for start, (shown, n_items) in zip(starts, by_each_processor(ranked, starts), strict=True):
         rows = np.arange(start, start + len(shown))
         found[wanted.starts[start] : wanted.starts[start + len(shown)]] = places(shown, wanted.of_rows(rows))
         lists[rows] = shown[:, : ks[0]]
         exposures = {k: _added(exposures[k], shown[:, :k], n_items) for k in ks}
     return RankingEvaluation(ks, counted, wanted, found, per_query(wanted, found, ks), exposures, lists)
-
-
-def _by_each_processor(make: Callable[[int], tuple[Ints, int]], given: Iterable[int]) -> Iterator[tuple[Ints, int]]:
-    """What is made of each, in order, by as many threads as torch may use, each of which uses no others."""
-    processors = torch.get_num_threads()
-    with threads(1), ThreadPoolExecutor(processors, "", torch.set_num_threads, (1,)) as pool:
-        yield from pool.map(make, given)
 
 
 def _added(counts: Ints, lists: Ints, n_items: int) -> Ints:

@@ -49,11 +49,8 @@ class LoopConfig(BaseModel):
         "cosine", description="what the learning rate does after warming up"
     )
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of all steps over which the learning rate rises")
-    weight_decay: float = Field(0.0, ge=0, description="of AdamW, on weights of more than one dimension")
     fading_epochs: float = Field(
-        0.0,
-        ge=0,
-        description="epochs in which a weight that nothing teaches falls to a third; it replaces weight_decay",
+        0.0, ge=0, description="epochs in which a weight that nothing teaches falls to a third; 0 keeps it"
     )
     clip_norm: float = Field(1.0, ge=0, description="longest gradient; a longer one is shortened; 0 leaves all as is")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -62,11 +59,11 @@ class LoopConfig(BaseModel):
     patience: int = Field(0, ge=0, description="epochs without a better validation before stopping; 0 never stops")
     checkpoint_every: int = Field(0, ge=0, description="batches between checkpoints; 0 is at ends of epochs alone")
 
-    def decay(self, examples: int) -> float:
-        """The decay of AdamW, which is told by the step. Told by the epoch it is as strong on many examples as on few
+    def weight_decay(self, examples: int) -> float:
+        """What AdamW calls so, which works by the step. Told by the epoch it is as strong on many examples as on few
         (Wang and Aitchison, 2024)."""
         if not self.fading_epochs:
-            return self.weight_decay
+            return 0.0
         return 1 / (self.learning_rate * math.ceil(examples / self.batch_size) * self.fading_epochs)
 
 
@@ -127,7 +124,7 @@ class _Fitting:
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] | None = None
         self.half = config.precision == "bfloat16" or (config.precision == "auto" and group.device.type == "cuda")
-        self.optimiser = optimiser(task.module, config.decay(task.examples))
+        self.optimiser = optimiser(task.module, config.weight_decay(task.examples))
         size = math.ceil(config.batch_size / (group.size * config.accumulate))
         self.pieces = Pieces(size, lambda fewer: observe("micro_batch", fewer, self.progress.step))
         self.step = BatchStep(task, self.optimiser, group, self.pieces, seed, config.clip_norm, self.half)

@@ -31,9 +31,9 @@ class TowerAims:
     """How much each aim counts.
 
     `task_share` is what the wants themselves count, the rest is the teacher's; `cold_share` of the items are shown
-    without their ids and counts, as newcomers are; of the candidates, `even` are drawn from the whole catalogue where
-    that has more than `most_candidates`, and `hard` from what the teacher ranks high. Of each history up to `forgotten`
-    is hidden from towers and teacher, so that few users teach what many histories are like.
+    without their ids and counts, as newcomers are; where the catalogue has more than `most_candidates` so many are
+    drawn from it, `hard` of them from what the teacher ranks high. Of each history up to `forgotten` is hidden from
+    towers and teacher, so that few users teach what many histories are like.
     """
 
     task_share: float

@@ -138,10 +138,10 @@ STARTING_LENGTH = 8.0
 
 def asking(histories: Histories, settings: FilterSettings) -> Floats:
     """How much each entry of a history asks."""
-    counted = histories.counted(settings.query_half_life_days, settings.value)
+    strengths = histories.strengths(settings.query_half_life_days, settings.value)
     if settings.recent_first:
-        counted *= ((1.0 + _places(histories)) ** -settings.recent_first).astype(np.float32)
-    return counted
+        strengths *= ((1.0 + _places(histories)) ** -settings.recent_first).astype(np.float32)
+    return strengths
 
 
 def _places(histories: Histories) -> Floats:

@@ -80,7 +80,7 @@ class TwoTower(nn.Module):
             nn.init.zeros_(self.remembered)
 
     def start_from(self, remembered: Tensor, ids: Tensor) -> None:
-        """Begins with vectors that are known already, such as the teacher's or the champion's; the others are left."""
+        """Begins with vectors that are known already, such as the teacher's; the others are left."""
         with torch.no_grad():
             for own, given in ((self.remembered, remembered), (self.ids, ids)):
                 known = given.isfinite().all(dim=1)

@@ -135,7 +135,7 @@ def test_words_that_are_as_frequent_stand_in_the_order_of_the_alphabet() -> None
 
 def test_a_column_may_have_a_limit_of_its_own_and_be_left_out_later() -> None:
     rows = pa.table({"n": [1.0, 2.0, 3.0], "v": ["b", "a", "b"], "w": ["c", "d", "c"]})
-    encoder = FeatureEncoder.fit([rows], rows.column_names, max_words={"w": 1})
+    encoder = FeatureEncoder.fit([rows], rows.column_names, most_of={"w": 1})
     assert encoder.vocabularies == {"v": ("b", "a"), "w": ("c",)}
     assert encoder.without(["w"]).columns == ("n", "v")
 

@@ -41,13 +41,14 @@ def test_one_seed_gives_one_model_to_the_bit():
 def test_a_fit_is_what_plain_torch_does():
     """Without a schedule and clipping it is AdamW, a step for each batch, as anyone would write it down; weights of two
     dimensions decay, biases do not."""
-    bare = {"schedule": "constant", "warmup_share": 0, "clip_norm": 0, "weight_decay": 0.1}
-    ours, plain = Regression(), Regression()
-    fitted(ours, CONFIG.model_copy(update=bare))
+    bare = {"schedule": "constant", "warmup_share": 0, "clip_norm": 0, "fading_epochs": 10.0}
+    config, ours, plain = CONFIG.model_copy(update=bare), Regression(), Regression()
+    fitted(ours, config)
     some = [parameter for parameter in plain.module.parameters() if parameter.requires_grad]
     decaying, others = ([each for each in some if (each.ndim == 2) == wanted] for wanted in (True, False))
+    decay = config.weight_decay(plain.examples)
     optimiser = torch.optim.AdamW(
-        [{"params": decaying, "weight_decay": 0.1}, {"params": others, "weight_decay": 0}], 0.02, fused=True
+        [{"params": decaying, "weight_decay": decay}, {"params": others, "weight_decay": 0}], 0.02, fused=True
     )
     for epoch in range(4):
         for batch in plain.batches(epoch, 16):
@@ -167,7 +168,7 @@ def test_what_is_observed_has_legal_names():
 def test_what_is_frozen_stays():
     """Parameters without gradients are as they were."""
     task, before = Regression(), weights(Regression())
-    fitted(task, CONFIG.model_copy(update={"weight_decay": 0.5}))
+    fitted(task, CONFIG.model_copy(update={"fading_epochs": 5.0}))
     kept = {name for name, tensor in weights(task).items() if torch.equal(tensor, before[name])}
     assert kept == {name for name in before if name.startswith("3.")}
 
