@@ -19,6 +19,8 @@ BENCHMARKS = (
     "evaluation",
     "training_speed",
     "learning",
+    "exact_search",
+    "indexes",
 )
 ON_PUBLIC_DATA = ("quality", "graph_training")
 """Those that need data which is not ours to give; each says which, and where to put it."""

@@ -1,9 +1,10 @@
 """### The night
 
 Lands a day's deliveries and audits what was accepted. Then makes features, from which the online store is filled and
-training rows are joined; trains the models that are due; has the champions list candidates beside those that are
-counted; merges all of them into lists, gates and publishes the lists. At the end it writes the night's report. Runs at
-02:00 UTC for the day that has just ended; give `run_date` for another.
+training rows are joined; trains the models that are due; embeds users and items, builds an index shard by shard, and
+makes it live once it is proven; lists candidates by it beside those that are counted; merges all of them into lists,
+gates and publishes the lists. At the end it writes the night's report. Runs at 02:00 UTC for the day that has just
+ended; give `run_date` for another.
 
 - Every task is a line that can be typed: `daybreak run <steps> --ds <day>`. Running a day again gives the same bytes.
 - A foreseen failure (a missing delivery, a closed gate) fails at once with its sentence at the end of the task's log,
@@ -19,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TaskGroup
 
-from daybreak.orchestration import DaybreakRun
+from daybreak.orchestration import DaybreakRun, Numbers, index_shards
 
 USERS = ("profile", "activity", "sessions", "category", "brand", "item", "graph")
 ITEMS = ("catalogue", "activity", "text")
@@ -32,7 +33,10 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    params={"run_date": Param(None, type=["null", "string"], format="date", title="The day to run, YYYY-MM-DD")},
+    params={
+        "run_date": Param(None, type=["null", "string"], format="date", title="The day to run, YYYY-MM-DD"),
+        "shards": Param(index_shards(), type="integer", minimum=1, maximum=1024, title="Parts of the index"),
+    },
     default_args={"retries": 1, "retry_delay": timedelta(seconds=5)},
     doc_md=__doc__,
     tags=["night"],
@@ -64,8 +68,14 @@ with DAG(
             steps=["training.due", "training.gnn", "training.two_tower", "training.ranker", "training.people"],
         )
         tried = EmptyOperator(task_id="tried", trigger_rule="all_done")
-        listed = DaybreakRun(task_id="candidates", steps=["training.candidates"])
+        listed = DaybreakRun(task_id="candidates", steps=["training.candidates", "training.embeddings"])
         learn >> tried >> listed
+
+    with TaskGroup("index") as index:
+        numbers = Numbers(task_id="numbers", parameter="shards")
+        shard = DaybreakRun.partial(task_id="shard", steps=["indexing.shard"]).expand(options=numbers.output)
+        live = DaybreakRun(task_id="publish", steps=["indexing.publish", "indexing.candidates"])
+        shard >> live
 
     with TaskGroup("report") as report:
         DaybreakRun(task_id="page", steps=["validation.report"], trigger_rule="all_done")
@@ -74,6 +84,7 @@ with DAG(
 
     land >> audit >> [candidates, features]
     training_rows >> [learn, listed]
-    [candidates, listed] >> lists >> report >> verdict
+    listed >> shard
+    [candidates, live] >> lists >> report >> verdict
     online >> report
-    [lists, features, learn, listed] >> verdict
+    [lists, features, learn, index] >> verdict

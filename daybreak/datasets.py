@@ -15,6 +15,7 @@ from daybreak.contracts import (
     MaxLength,
     OneOf,
 )
+from daybreak.embeddings import EMBEDDED
 from daybreak.errors import InputError
 from daybreak.features.online import MATERIALIZED, SKEW
 from daybreak.features.partials import PARTIALS
@@ -22,6 +23,7 @@ from daybreak.features.statistics import FEATURE_STATS
 from daybreak.features.text_basis import TEXT_BASIS
 from daybreak.features.training import RANKER_ROWS
 from daybreak.features.views import VIEWS
+from daybreak.indexes import INDEXED
 from daybreak.learning import LEARNED
 
 STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
@@ -257,6 +259,8 @@ DATASETS: dict[str, Dataset] = {
         TRENDING,
         COOCCURRENCE,
         *LEARNED,
+        *EMBEDDED,
+        *INDEXED,
         LISTS,
         GATES,
     )

@@ -87,6 +87,11 @@ def training_queue() -> str:
     return load_settings().training_queue
 
 
+def index_shards() -> int:
+    """How many shards an index has."""
+    return load_settings().index_shards
+
+
 class LastWords:
     """The sentence a program ended with: what follows its last `Error: `, else its last line."""
 

@@ -84,6 +84,17 @@ class Settings(BaseSettings):
         "default", description="Airflow queue of the workers that train, such as those with a GPU"
     )
 
+    index: str = Field(
+        "auto",
+        description="what indexes are built as: auto, a kind such as hnsw, or a whole specification such as"
+        " ivf_flat:cells=1024",
+    )
+    index_recall: float = Field(0.95, gt=0, le=1, description="share of the true first hundred that a search must find")
+    index_memory: str = Field(
+        "4GB", pattern=r"^\d+(MB|GB)$", description="memory that an index may take beside its vectors"
+    )
+    index_shards: int = Field(1, ge=1, le=1024, description="parts of an index, built side by side")
+
     host: str = Field("127.0.0.1", description="address that local servers listen on")
     reader_port: Port = Field(8090, description="port of the reader")
     airflow_port: Port = Field(8080, description="port of Airflow's API and UI")

@@ -10,16 +10,19 @@ The night stops here, with nothing landed, where a required file is missing, bro
 refused rows is above `max_bad_share`; the refused rows are in the quarantine then, to be looked at. A second run of
 a day replaces what the first one landed, by the same rules and to the same rows. Whoever delivers other files for an
 earlier day runs the days after it again as well, because what stands was decided in their order.
+
+With `only`, one dataset of this day is landed and nothing else is touched: so items are landed by the hour, before the
+day's events are there. The night lands them again with all that came.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -48,42 +51,52 @@ class IngestConfig(StepConfig):
     max_bad_share: float = Field(
         0.05, ge=0, le=1, description="share of refused rows above which a delivery stops the night"
     )
+    only: Literal["events", "users", "items", "edges"] | None = Field(
+        None, description="the one dataset to land, of this day alone; else all of them"
+    )
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """What is landed."""
+        return tuple(dataset for dataset in DELIVERED if self.only in (None, dataset.short_name))
 
 
 def run(config: IngestConfig, io: StepIO) -> Summary:
     """Lands this day, and the files of earlier days that have not landed."""
-    days, landed = _days_to_land(io)
-    files = _files(io, days)
+    days, landed = _days_to_land(config, io)
+    files = _files(config, io, days)
     spark = io.spark
     try:
         splits = _splits(io, spark, files, days)
         found = _side_by_side(lambda dataset: splits[dataset].accounts(), files)
-        _commit_quarantine(io, splits, found, days)
+        _commit_quarantine(config, io, splits, found, days)
         for dataset, by_day in found.items():
             for day, account in by_day.items():
                 refuse_unless_fit(dataset, day, account, config.max_bad_share)
         _side_by_side(lambda dataset: io.write(dataset, splits[dataset].accepted(), days=days), files)
     finally:
         let_go(spark)
-    for dataset in DELIVERED:
+    for dataset in config.datasets:
         if dataset not in files and any((dataset.name, day) in landed for day in days):
             io.write(dataset, full_schema(dataset).empty_table(), days=days)
-    _commit_ledgers(io, found, files, days)
+    _commit_ledgers(config, io, found, files, days)
     return _summary(found, days)
 
 
-def _days_to_land(io: StepIO) -> tuple[list[str], set[tuple[str, str]]]:
+def _days_to_land(config: IngestConfig, io: StepIO) -> tuple[list[str], set[tuple[str, str]]]:
     """This day and every earlier one with files that have not landed; and which dataset and day have."""
     ledger = io.read(DELIVERIES, columns=["dataset", DS])
     landed = set(zip(ledger["dataset"].to_pylist(), ledger[DS].to_pylist(), strict=True))
+    if config.only:
+        return [io.ds], landed
     delivered = {(dataset.name, day) for dataset in DELIVERED for day in delivered_days(io.landing, dataset, io.ds)}
     return sorted({io.ds, *(day for _, day in delivered - landed)}), landed
 
 
-def _files(io: StepIO, days: list[str]) -> Files:
+def _files(config: IngestConfig, io: StepIO, days: list[str]) -> Files:
     """The files of these days, of every dataset that has any."""
     found: Files = {}
-    for dataset in DELIVERED:
+    for dataset in config.datasets:
         refuse_missing(io.landing, dataset, io.ds)
         by_day = {day: files for day in days if (files := files_of(io.landing, dataset, day))}
         if by_day:
@@ -122,18 +135,23 @@ def _split(io: StepIO, spark: SparkSession, dataset: Dataset, files: list[Path],
     return Split(spark, dataset, files, before)
 
 
-def _commit_quarantine(io: StepIO, splits: dict[Dataset, Split], found: Accounts, days: list[str]) -> None:
+def _commit_quarantine(
+    config: IngestConfig, io: StepIO, splits: dict[Dataset, Split], found: Accounts, days: list[str]
+) -> None:
     frames = [
         splits[dataset].quarantined()
         for dataset, by_day in found.items()
         if any(account.quarantined for account in by_day.values())
     ]
+    if config.only:
+        before = io.frame(QUARANTINE, since=io.ds)
+        frames.append(before.where(before["dataset"] != config.datasets[0].name))
     rows = reduce(DataFrame.unionByName, frames) if frames else full_schema(QUARANTINE).empty_table()
     io.write(QUARANTINE, rows, days=days)
 
 
-def _commit_ledgers(io: StepIO, found: Accounts, files: Files, days: list[str]) -> None:
-    landings, deliveries = [], []
+def _commit_ledgers(config: IngestConfig, io: StepIO, found: Accounts, files: Files, days: list[str]) -> None:
+    landings, deliveries = ([*_of_others(config, io, ledger)] for ledger in (LANDINGS, DELIVERIES))
     for dataset, by_day in found.items():
         for landed, account in by_day.items():
             for event_day, rows in account.accepted_by_day.items():
@@ -152,6 +170,13 @@ def _commit_ledgers(io: StepIO, found: Accounts, files: Files, days: list[str]) 
             )
     io.write(LANDINGS, pa.Table.from_pylist(landings, schema=full_schema(LANDINGS)), days=days)
     io.write(DELIVERIES, pa.Table.from_pylist(deliveries, schema=full_schema(DELIVERIES)), days=days)
+
+
+def _of_others(config: IngestConfig, io: StepIO, ledger: Dataset) -> Iterator[dict[str, Any]]:
+    """What a ledger says of the datasets that are not landed now."""
+    if config.only:
+        rows = io.read(ledger, since=io.ds).to_pylist()
+        yield from (row for row in rows if row["dataset"] != config.datasets[0].name)
 
 
 def _summary(found: Accounts, days: list[str]) -> Summary:

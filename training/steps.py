@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daybreak.datasets import DELIVERIES, EDGES, ITEMS, USERS
+from daybreak.embeddings import ARRIVALS, EMBEDDING_RUNS, EMBEDDINGS
 from daybreak.features.partials import ITEM_DAYS, PAIR_DAYS, USER_DAYS
 from daybreak.features.services import TWO_TOWER
 from daybreak.features.training import RANKER_ROWS
@@ -68,7 +69,21 @@ STEPS = (
         "training.candidates",
         target="training.candidates:run",
         config="training.candidates:CandidatesConfig",
-        reads=(USERS, ITEMS, EDGES, ID_ROWS, PAIR_DAYS, *TOWER_VIEWS),
-        writes=(CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES, PEOPLE_CANDIDATES),
+        reads=(USERS, ITEMS, EDGES, ID_ROWS, PAIR_DAYS),
+        writes=(CHAMPIONS, GNN_CANDIDATES, PEOPLE_CANDIDATES),
+    ),
+    StepSpec(
+        "training.embeddings",
+        target="training.embeddings:run",
+        config="training.embeddings:EmbeddingsConfig",
+        reads=(CHAMPIONS, USERS, ITEMS, ID_ROWS, PAIR_DAYS, *TOWER_VIEWS),
+        writes=(EMBEDDINGS, EMBEDDING_RUNS),
+    ),
+    StepSpec(
+        "training.arrivals",
+        target="training.arrivals:run",
+        config="training.arrivals:ArrivalsConfig",
+        reads=(ITEMS, *TOWER_VIEWS),
+        writes=(ARRIVALS,),
     ),
 )

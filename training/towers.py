@@ -20,8 +20,9 @@ import pyarrow as pa
 import torch
 from torch import nn
 
+from daybreak.embeddings import directions
 from daybreak.errors import InputError, ModelError
-from daybreak.learning import Model
+from daybreak.learning import ITEM, USER, Model
 from training.data.encoder import Encoded, FeatureEncoder
 from training.data.histories import Histories
 from training.data.ids import IdMap, Ints
@@ -32,6 +33,8 @@ from training.registry.bundle import Bundle, write_bundle
 from training.retrieval import NightView
 
 Vectors = npt.NDArray[np.float32]
+Inputs = tuple[Encoded, Vectors]
+"""What a tower is given: features and memories."""
 Forward = Callable[[Encoded, Vectors], Vectors]
 """One tower: features and memories in, vectors out."""
 ENCODERS = "encoders.json"
@@ -158,29 +161,41 @@ class TowerScorer:
             raise InputError("towers need the features of the night, and the view of it has none; read them first")
         self._model, self._view = model, view
         rows = view.items.rows_of(model.items, "the student")
-        self._ids, self._remembered = (_placed(kept, rows, len(view.items)) for kept in (model.ids, model.remembered))
+        self._ids, self._remembered = (placed(kept, rows, len(view.items)) for kept in (model.ids, model.remembered))
         self._users = view.features.users
-        self.item_vectors = model.items_tower(model.encoders.items.encode(view.features.items), self._ids)
+        self._items = view.features.items
 
     @cached_property
-    def _encoded(self) -> Encoded:
-        """All users at once: many small tables cost several times as much."""
-        return self._model.encoders.users.encode(self._users)
+    def item_vectors(self) -> Vectors:
+        """Vectors of all items."""
+        return self._model.items_tower(*self.of_items(np.arange(len(self._view.items))))
+
+    @cached_property
+    def _encoded(self) -> dict[str, Encoded]:
+        """All users and items at once: many small tables cost several times as much."""
+        encoders = self._model.encoders
+        return {USER: encoders.users.encode(self._users), ITEM: encoders.items.encode(self._items)}
+
+    def of_users(self, rows: Ints) -> Inputs:
+        """What the tower of users is given of some."""
+        histories = self._view.histories.of_rows(rows)
+        memory = recalled(histories, self._remembered, self._model.half_life_days)
+        return self._encoded[USER].of_rows(rows), memory
+
+    def of_items(self, rows: Ints) -> Inputs:
+        """What the tower of items is given of some."""
+        return self._encoded[ITEM].of_rows(rows), self._ids[rows]
 
     def user_vectors(self, rows: Ints) -> Vectors:
         """Vectors of some users."""
-        everybody = self._encoded
-        encoded = Encoded(everybody.numbers[rows], everybody.words[rows], everybody.vectors[rows])
-        histories = self._view.histories.of_rows(rows)
-        return self._model.users(encoded, recalled(histories, self._remembered, self._model.half_life_days))
+        return self._model.users(*self.of_users(rows))
 
     def for_users(self, rows: Ints) -> Scores:
         return np.asarray(self.user_vectors(rows) @ self.item_vectors.T, np.float32)
 
     def for_items(self, rows: Ints) -> Scores:
         """How alike items are: the cosine of their vectors, without how much all want them."""
-        direction = self.item_vectors[:, :-1]
-        unit = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
+        unit = directions(self.item_vectors)
         return np.asarray(unit[rows] @ unit.T, np.float32)
 
 
@@ -189,7 +204,7 @@ def recalled(histories: Histories, remembered: Vectors, half_life_days: float) -
     return np.asarray(histories.matrix(remembered_weights(histories, half_life_days)) @ remembered, np.float32)
 
 
-def _placed(kept: Vectors, rows: Ints, n_items: int) -> Vectors:
+def placed(kept: Vectors, rows: Ints, n_items: int) -> Vectors:
     """A model's vectors at the rows of the night; zero for items that it does not know."""
     placed = np.zeros((n_items, kept.shape[1]), np.float32)
     placed[rows[rows >= 0]] = kept[rows >= 0]

@@ -16,6 +16,7 @@ from daybreak.datasets import (
 )
 from daybreak.features.statistics import FEATURE_STATS
 from daybreak.features.views import VIEWS
+from daybreak.indexes import INDEX_GATES
 from daybreak.steps import StepSpec
 
 STEPS = (
@@ -37,6 +38,18 @@ STEPS = (
         "validation.report",
         target="validation.report.step:run",
         config="validation.report.step:ReportConfig",
-        reads=(*DELIVERED, QUARANTINE, LANDINGS, DELIVERIES, AUDITS, POPULARITY, TRENDING, COOCCURRENCE, LISTS, GATES),
+        reads=(
+            *DELIVERED,
+            QUARANTINE,
+            LANDINGS,
+            DELIVERIES,
+            AUDITS,
+            POPULARITY,
+            TRENDING,
+            COOCCURRENCE,
+            LISTS,
+            GATES,
+            INDEX_GATES,
+        ),
     ),
 )

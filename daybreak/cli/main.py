@@ -12,6 +12,7 @@ from daybreak.cli import (
     doctor,
     features,
     import_data,
+    index,
     leaks,
     lineage,
     lookup,
@@ -43,6 +44,7 @@ app.command("tables")(tables.command)
 app.command("features")(features.command)
 app.command("leaks")(leaks.command)
 app.add_typer(models.app, name="models")
+app.add_typer(index.app, name="index")
 app.add_typer(releases.app, name="releases")
 app.command("lookup")(lookup.command)
 app.command("serve")(serve.command)

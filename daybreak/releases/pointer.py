@@ -67,6 +67,8 @@ class Pointer:
         try:
             document = json.loads(path.read_bytes())
             history = tuple(Flip(**flip) for flip in document["history"])
+            if not isinstance(document["release"], str):
+                raise TypeError(f"its release is {document['release']!r}")
             return cls(document["release"], document["pinned"], history)
         except FileNotFoundError:
             return None

@@ -93,6 +93,22 @@ class Draft:
         entry = FileEntry(bytes=path.stat().st_size, sha256=sha256_of(path), rows=rows)
         self._manifest = replace(self._manifest, files={**self._manifest.files, name: entry})
 
+    def take(self, name: str, release: Release) -> None:
+        """Takes a file of a finished release as it is: by a link where the disk can, so that it costs nothing."""
+        source = release.file(name)
+        try:
+            os.link(source, self.path / name)
+        except OSError:
+            shutil.copyfile(source, self.path / name)
+            fsync_file(self.path / name)
+        entry = release.manifest.files[name]
+        self._manifest = replace(self._manifest, files={**self._manifest.files, name: entry})
+
+    @property
+    def files(self) -> dict[str, FileEntry]:
+        """What was added so far."""
+        return dict(self._manifest.files)
+
     def finish(self) -> Manifest:
         """Writes the manifest, last."""
         strays = {path.name for path in self.path.iterdir()} - set(self._manifest.files)
@@ -217,9 +233,9 @@ class ReleaseStore:
 
     # Flipping
 
-    def publish(self, release_id: str, *, reason: str, token: int = 0) -> Release:
+    def publish(self, release_id: str, *, reason: str, token: int = 0, instead_of: str | None = None) -> Release:
         """Makes an audited release live. Where a newer attempt at the same day has published, the older one is
-        refused."""
+        refused; so is one that was made to stand `instead_of` a release that is not live any more."""
         with locked(self.folder / ".lock"):
             release = self._good(release_id)
             pointer = self.pointer()
@@ -229,6 +245,10 @@ class ReleaseStore:
             if pointer.pinned:
                 raise ReleaseError(
                     f"{pointer.release} is pinned, so {release.id} was not published; `daybreak releases unpin` first"
+                )
+            if instead_of is not None and pointer.release != instead_of:
+                raise StaleAttempt(
+                    f"{release.id} was not published: it stands on {instead_of}, and {pointer.release} is live by now"
                 )
             newest = pointer.newest_attempt_at(release.manifest.ds)
             if token and newest > token:

@@ -19,7 +19,7 @@ def copy_of(settings: Settings, place: Path, **changes: Any) -> Settings:
 
 
 def run_night(settings: Settings, night: int, *steps: str, **overrides: Any) -> dict[str, Row]:
-    """The summaries of some steps of `training`, by their short names."""
-    specs = [step_named(f"training.{step}") for step in steps]
+    """The summaries of some steps, those of `training` by their short names."""
+    specs = [step_named(step if "." in step else f"training.{step}") for step in steps]
     records = run_steps(specs, day(night), settings, overrides=overrides)
     return {record.step.removeprefix("training."): record.summary for record in records}

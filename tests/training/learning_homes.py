@@ -25,7 +25,8 @@ ROW_DAYS = range(1, 7)
 A_DAY = 20
 """Items that a user is shown on a day."""
 LEARN = ("due", "gnn", "two_tower", "ranker")
-EVENING = ("ids", *LEARN, "candidates")
+INDEX = ("indexing.shard", "indexing.publish", "indexing.candidates")
+EVENING = ("ids", *LEARN, "candidates", "embeddings", *INDEX)
 STEPS: dict[str, dict[str, Any]] = {
     "training.gnn": {"trials": 2},
     "training.two_tower": {

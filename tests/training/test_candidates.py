@@ -11,7 +11,7 @@ import pytest
 from daybreak.datasets import ITEMS, USERS
 from daybreak.errors import DaybreakError, InputError, ModelError, RegistryUnreachable
 from daybreak.lake import Lake, Window
-from daybreak.learning import CHAMPIONS, GNN_CANDIDATES, ITEM, TOWER_CANDIDATES, USER, Model
+from daybreak.learning import CHAMPIONS, GNN_CANDIDATES, ITEM, USER, Model
 from daybreak.settings import Settings
 from tests.lake import io_of, put
 from tests.tiny import Row, day
@@ -27,7 +27,7 @@ from training.retrieval import NightView, view_at
 
 WORLD = GroupWorld(days=11, newcomers=1)
 NIGHT, NEXT = 9, 10
-TABLES = (CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES)
+TABLES = (CHAMPIONS, GNN_CANDIDATES)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,6 @@ def test_every_user_and_item_has_the_list_that_the_champion_scores(home):
         "gnn_version": 1,
         "gnn_rows": sum(len(rows) for rows in lists.values()),
         "two_tower_version": "no champion yet",
-        "two_tower_rows": 0,
         "people_version": "no champion yet",
         "people_rows": 0,
     }
@@ -243,10 +242,6 @@ def test_a_champion_that_cannot_be_loaded_stops_the_night(home):
     versions = Versions.of(home)
     move(versions, registered(versions, day(NIGHT), Model.GNN))
     assert_stops(home, ModelError, "version 2 of model gnn cannot be used")
-    WORLD.put_features(Lake.of(home), [NIGHT])
-    versions.registry.client.set_registered_model_alias(Model.GNN, "champion", "1")
-    move(versions, registered(versions, day(NIGHT), Model.TWO_TOWER))
-    assert_stops(home, ModelError, "version 1 of model two_tower cannot be used")
 
 
 def test_an_mlflow_that_does_not_answer_stops_the_night(home, without_plugins):
@@ -254,13 +249,6 @@ def test_an_mlflow_that_does_not_answer_stops_the_night(home, without_plugins):
     run_night(home, NIGHT, "candidates")
     down = home.model_copy(update={"mlflow_url": "http://127.0.0.1:1"})
     assert_stops(down, RegistryUnreachable, "MLflow at http://127.0.0.1:1 does not answer")
-
-
-def test_towers_do_not_list_a_night_without_features(home):
-    """It says which views are missing, before any model is loaded."""
-    versions = Versions.of(home)
-    move(versions, registered(versions, day(NIGHT), Model.TWO_TOWER))
-    assert_stops(home, InputError, f"{day(NIGHT)} lacks views of the service two_tower")
 
 
 def test_a_night_without_numbers_or_wants_is_refused(home):

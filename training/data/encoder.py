@@ -39,6 +39,10 @@ class Encoded:
     words: NDArray[np.int64]
     vectors: NDArray[np.float32]
 
+    def of_rows(self, rows: NDArray[np.int64]) -> Encoded:
+        """Some rows, in the order given."""
+        return Encoded(self.numbers[rows], self.words[rows], self.vectors[rows])
+
 
 @dataclass(frozen=True)
 class FeatureEncoder:

@@ -20,6 +20,7 @@ from daybreak.errors import InputError
 from daybreak.features.as_of import EVENT_TS
 from daybreak.features.declaration import Chosen, FeatureService
 from daybreak.features.entities import ITEM, USER
+from daybreak.features.services import TWO_TOWER
 from daybreak.step_io import StepIO
 from training.data.ids import IdMap, Ints
 
@@ -60,11 +61,19 @@ def untold(rows: pa.Table, prefix: str = "") -> Mask:
     return np.asarray(np.logical_and.reduce([pc.is_null(column).to_numpy() for column in told]))
 
 
-def _of_entity(io: StepIO, service: FeatureService, night: str, key: str, ids: IdMap) -> pa.Table:
+def items_since(io: StepIO, night: str, items: IdMap) -> pa.Table:
+    """What the towers are given of items by day, after a night: what they are as of today, and what that night had
+    counted of them."""
+    return _of_entity(io, TWO_TOWER, io.ds, ITEM.key, items, counted_on=night)
+
+
+def _of_entity(
+    io: StepIO, service: FeatureService, night: str, key: str, ids: IdMap, counted_on: str | None = None
+) -> pa.Table:
     columns: dict[str, pa.ChunkedArray] = {}
     for chosen in service.chosen:
         if chosen.view.keys == (key,):
-            columns |= _placed(io, chosen, night, ids)
+            columns |= _placed(io, chosen, counted_on or night if chosen.view.nightly else night, ids)
     moments = pa.array([end_of(night)] * len(ids), pa.timestamp("us", tz="UTC"))
     for feature in service.on_request:
         if all(given.name in columns for given in feature.inputs):

@@ -74,7 +74,7 @@ def tower_night(
         np.r_[starts, len(users)],
         wanted,
         weights,
-        Encoded(user_inputs.numbers[distinct], user_inputs.words[distinct], user_inputs.vectors[distinct]),
+        user_inputs.of_rows(distinct),
         item_inputs,
         unmet,
         absent & ~np.isin(np.arange(wants.n_items), wanted),

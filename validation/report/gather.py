@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.clock import days_before
 from daybreak.contracts import DS
 from daybreak.datasets import AUDITS, DELIVERIES, EVENTS, GATES, LANDINGS, QUARANTINE
 from daybreak.errors import ReleaseError
+from daybreak.indexes import INDEX_GATES
 from daybreak.lineage import RunRecord
 from daybreak.step_io import StepIO
 from validation.report import checks, landing
@@ -22,6 +24,7 @@ from validation.report.shelf_parts import ShelfPart, candidate_counts, shelf_par
 from validation.report.verdict import Live, Verdict, judge
 
 GATE_MEMORY_DAYS = 7
+GATE_COLUMNS = ["surface", "gate", "value", "bound", "passed", "detail", DS]
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,25 @@ def _landed(io: StepIO, days: Sequence[str]) -> Landed:
 
 def _checked(io: StepIO) -> Checked:
     audits = io.read(AUDITS, since=io.ds)
-    gates = io.read(GATES, since=days_before(io.ds, GATE_MEMORY_DAYS))
+    on_lists = io.read(GATES, since=_remembered(io), columns=GATE_COLUMNS)
+    gates = pa.concat_tables([on_lists, _index_gates(io).cast(on_lists.schema)])
     return Checked(
         audits=tuple(checks.audits(audits)),
         failed=tuple(checks.failed_expectations(audits)),
         gates=tuple(checks.gates(gates, io.ds)),
         gates_before=checks.night_before(gates, io.ds),
     )
+
+
+def _index_gates(io: StepIO) -> pa.Table:
+    """The gates on the index, as those on lists are told."""
+    rows = io.read(INDEX_GATES, since=_remembered(io), columns=["space", *GATE_COLUMNS[1:]])
+    named = pc.binary_join_element_wise("index", pc.replace_substring(rows["space"], "_", " "), ", ")
+    return rows.drop_columns(["space"]).add_column(0, "surface", named)
+
+
+def _remembered(io: StepIO) -> str:
+    return days_before(io.ds, GATE_MEMORY_DAYS)
 
 
 def _live(io: StepIO) -> Live:

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from daybreak.datasets import AUDITS, GATES, QUARANTINE
+from daybreak.indexes import INDEX_GATES
 from daybreak.lineage import RunRecord
 from validation.report.runs import latest_of_each_step
 
 REASON_CHARACTERS = 600
-EVIDENCE = {"jobs.ingest": QUARANTINE, "validation.audit": AUDITS, "serving_export.gates": GATES}
+PUBLISHES_LISTS = "serving_export.publish"
+EVIDENCE = {
+    "jobs.ingest": QUARANTINE,
+    "validation.audit": AUDITS,
+    "indexing.publish": INDEX_GATES,
+    "serving_export.gates": GATES,
+}
 
 
 class Outcome(StrEnum):
@@ -60,7 +67,7 @@ def judge(ds: str, runs: Sequence[RunRecord], live: Live, lookup: tuple[str, str
     """The verdict on night `ds`. `lookup` is a surface and a query that has a list, to try."""
     latest = latest_of_each_step(runs)
     failed = [run for run in latest if run.status != "done"]
-    published = next((run for run in reversed(latest) if run.release), None)
+    published = next((run for run in latest if run.step == PUBLISHES_LISTS and run.release), None)
     if failed:
         return _stopped(ds, failed[-1], live)
     if published is None:

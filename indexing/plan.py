@@ -1,0 +1,91 @@
+"""What a night indexes, and as what: the same for whoever builds a shard and for whoever puts the shards together."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daybreak.embeddings import EmbeddingRun, run_of
+from daybreak.errors import InputError, SettingsError
+from daybreak.learning import ITEM, USER
+from daybreak.settings import Settings
+from daybreak.step_io import StepIO
+from indexing.choosing import standard
+from indexing.embedded import Embedded, night_embedded
+from indexing.scoring import Floats
+from indexing.spaces import Space, in_space
+from indexing.specification import Kind, Specification
+
+UNITS = {"MB": 1 << 20, "GB": 1 << 30}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The vectors of a night and the index of each space."""
+
+    run: EmbeddingRun
+    items: Embedded
+    users: Embedded
+    specifications: Mapping[Space, Specification]
+    seed: int
+    folder: Path
+
+    def vectors(self, space: Space) -> Floats:
+        """The items' vectors as a space compares them."""
+        return in_space(space, self.items.vectors)
+
+    def shard_path(self, space: Space, shard: int, vectors: Floats) -> Path:
+        """Where the index of a shard is kept until it is part of a release. The name tells what it was built from, so
+        that no shard of other vectors is ever taken."""
+        told = hashlib.sha256(f"{self.specifications[space]} {self.seed} {vectors.shape}".encode())
+        told.update(np.ascontiguousarray(vectors).data)
+        return self.folder / f"{space}-{shard:03d}-{told.hexdigest()[:24]}.faiss"
+
+
+def night_plan(io: StepIO) -> Plan | None:
+    """The plan of the step's night; None where no model made vectors."""
+    settings = io.settings
+    run = run_of(io, io.ds)
+    if run is None:
+        return None
+    items, users = (night_embedded(io, run, entity, settings.index_shards) for entity in (ITEM, USER))
+    seed = int(hashlib.sha256(f"index/{io.ds}/{settings.seed}".encode()).hexdigest()[:8], 16)
+    return Plan(
+        run,
+        items,
+        users,
+        {space: _specification(settings, items) for space in Space},
+        seed,
+        settings.root / "indexing" / io.ds,
+    )
+
+
+def _specification(settings: Settings, items: Embedded) -> Specification:
+    """What each shard is built as."""
+    rows = min(np.diff(items.starts).tolist())
+    width = items.width
+    if ":" in settings.index or settings.index == Kind.EXACT:
+        specification = Specification.parse(settings.index)
+    else:
+        kinds: dict[str, Kind | None] = {"auto": None, **{str(kind): kind for kind in Kind}}
+        if settings.index not in kinds:
+            raise SettingsError(
+                f"DAYBREAK_INDEX is '{settings.index}': write {', '.join(kinds)}, or a specification such as"
+                " ivf_flat:cells=1024"
+            )
+        specification = standard(rows, width, memory_bytes(settings) // items.shards, kinds[settings.index])
+    specification.refuse_few(rows, f"the smallest of {items.shards} shards of {len(items):,} items")
+    return specification
+
+
+def memory_bytes(settings: Settings) -> int:
+    """The memory that an index may take."""
+    found = re.fullmatch(r"(\d+)(MB|GB)", settings.index_memory)
+    if found is None:
+        raise InputError(f"DAYBREAK_INDEX_MEMORY is '{settings.index_memory}': write it as 500MB or 4GB")
+    return int(found[1]) * UNITS[found[2]]
