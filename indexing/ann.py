@@ -1,15 +1,11 @@
-"""One index over vectors: built as its specification says, searched with some effort, scored exactly.
-
-Scores are inner products. FAISS is given distances instead, in a space with one place more: every vector is filled up
-to the same length there, so what is nearest to a query is what has the highest product with it. On products themselves
-graphs leave items that no walk reaches, and cells are uneven.
-"""
+"""One index over vectors, which are compared by their products: built as its specification says, searched with some
+effort, scored exactly."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +13,7 @@ import faiss
 import numpy as np
 
 from daybreak.errors import ReleaseError
+from indexing.cells import cells_of
 from indexing.exact import exact_top_k
 from indexing.scoring import Floats, Ints, best_of
 from indexing.specification import CELLED, CODED, Effort, Kind, Specification
@@ -52,7 +49,7 @@ class Ann:
         if self.index is None or allowed <= k or self._as_good_as_all(effort):
             return exact_top_k(queries, self.vectors, k, hidden=hidden)
         fetched = min(k * effort.again, len(self.vectors)) if self.specification.kind in CODED else k
-        wide = _widened(queries, np.zeros(len(queries), np.float32), self.index.d)
+        wide = _widened(queries, self.index.d)
         _, found = self.index.search(wide, fetched, params=self._parameters(effort, hidden, fetched))
         return best_of(queries, self.vectors, found, k)
 
@@ -86,26 +83,54 @@ def build(
 ) -> Ann:
     """An index of these vectors. The same vectors and seed give the same bytes, also of graphs, which one thread makes
     unless told otherwise. On another `device` than the processor torch builds what it can."""
-    if specification.kind is Kind.EXACT:
+    kind = specification.kind
+    if kind is Kind.EXACT:
         return Ann(specification, vectors)
     specification.refuse_few(len(vectors), "an index")
+    if device != "cpu" and kind in BY_TORCH:
+        recipe = Recipe(BY_TORCH[kind], specification.cells, specification.parts)
+        wide = _widened(vectors, _width(specification, vectors))
+        return Ann(specification, vectors, build_by_torch(wide, recipe, device=device, seed=seed))
+    alone = 1 if kind is Kind.HNSW else faiss.omp_get_max_threads()
+    with _threads(threads or alone):
+        index = (_graph if kind is Kind.HNSW else _cells)(specification, vectors, seed)
+    return Ann(specification, vectors, index)
+
+
+def _cells(specification: Specification, vectors: Floats, seed: int) -> Any:
+    """Cells by product. Codes of half a byte are filed by FAISS itself, which knows no bands."""
+    width, banded = _width(specification, vectors), specification.kind is not Kind.IVF_PQ4
+    centres, own = cells_of(vectors, specification.cells, seed, banded=banded)
+    factory = replace(specification, cells=len(centres)).factory()
+    index = faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT)
+    index.quantizer.add(_widened(centres, width))
+    if specification.kind is Kind.IVF_SQ8:
+        index.by_residual = False
+    rows = _sample(len(vectors), len(centres), seed)
+    index.train(_widened(vectors[rows], width))
+    for start in range(0, len(vectors), ADDED_AT_ONCE):
+        block = _widened(vectors[start : start + ADDED_AT_ONCE], width)
+        if banded:
+            cells = np.ascontiguousarray(own[start : start + ADDED_AT_ONCE])
+            index.add_core(len(block), faiss.swig_ptr(block), None, faiss.swig_ptr(cells))
+        else:
+            index.add(block)
+    return index
+
+
+def _graph(specification: Specification, vectors: Floats, seed: int) -> Any:
+    """A graph by distance, in a space with one place more, which fills every vector up to the same length: what is
+    nearest there has the highest product. On products themselves a graph leaves items that no walk reaches."""
+    index = faiss.index_factory(_width(specification, vectors), specification.factory(), faiss.METRIC_L2)
+    index.hnsw.efConstruction = specification.breadth
+    index.hnsw.rng = faiss.RandomGenerator(seed & 0x7FFF_FFFF)
     lengths = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
     filled = np.sqrt(np.maximum(lengths.max() - lengths, 0)).astype(np.float32)
-    width = _width(vectors.shape[1] + 1, specification)
-    if device != "cpu" and specification.kind in BY_TORCH:
-        recipe = Recipe(BY_TORCH[specification.kind], specification.cells, specification.parts, "distance")
-        made = build_by_torch(_widened(vectors, filled, width), recipe, device=device, seed=seed)
-        return Ann(specification, vectors, made)
-    index = _untrained(specification, width, seed)
-    alone = 1 if specification.kind is Kind.HNSW else faiss.omp_get_max_threads()
-    with _threads(threads or alone):
-        if not index.is_trained:
-            rows = _sample(len(vectors), specification.cells, seed)
-            index.train(_widened(vectors[rows], filled[rows], width))
-        for start in range(0, len(vectors), ADDED_AT_ONCE):
-            block = slice(start, start + ADDED_AT_ONCE)
-            index.add(_widened(vectors[block], filled[block], width))
-    return Ann(specification, vectors, index)
+    for start in range(0, len(vectors), ADDED_AT_ONCE):
+        block = _widened(vectors[start : start + ADDED_AT_ONCE], index.d)
+        block[:, vectors.shape[1]] = filled[start : start + ADDED_AT_ONCE]
+        index.add(block)
+    return index
 
 
 def read(path: Path | None, specification: Specification, vectors: Floats) -> Ann:
@@ -117,22 +142,13 @@ def read(path: Path | None, specification: Specification, vectors: Floats) -> An
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ReleaseError(f"index file {path.name} cannot be read ({reason[:200]}); build the index again") from None
-    if index.ntotal != len(vectors) or index.d != _width(vectors.shape[1] + 1, specification):
+    if index.ntotal != len(vectors) or index.d != _width(specification, vectors):
         raise ReleaseError(
             f"index file {path.name} holds {index.ntotal:,} vectors of {index.d} places, where {len(vectors):,} of"
-            f" {_width(vectors.shape[1] + 1, specification)} were expected: it is of another night or model; build the"
+            f" {_width(specification, vectors)} were expected: it is of another night or model; build the"
             " index again"
         )
     return Ann(specification, vectors, index)
-
-
-def _untrained(specification: Specification, width: int, seed: int) -> Any:
-    index = faiss.index_factory(width, specification.factory(), faiss.METRIC_L2)
-    if specification.kind is Kind.HNSW:
-        index.hnsw.efConstruction = specification.breadth
-        return index
-    index.cp.seed = seed & 0x7FFF_FFFF
-    return index
 
 
 def _sample(rows: int, cells: int, seed: int) -> Ints:
@@ -141,15 +157,17 @@ def _sample(rows: int, cells: int, seed: int) -> Ints:
     return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
 
 
-def _width(places: int, specification: Specification) -> int:
+def _width(specification: Specification, vectors: Floats) -> int:
+    """The places of a vector in the index."""
     multiple = specification.parts or MULTIPLE
+    places = vectors.shape[1] + (specification.kind is Kind.HNSW)
     return -(-places // multiple) * multiple
 
 
-def _widened(vectors: Floats, filled: Floats, width: int) -> Floats:
+def _widened(vectors: Floats, width: int) -> Floats:
+    """The same vectors with zeros behind, which count in no product."""
     wide = np.zeros((len(vectors), width), np.float32)
     wide[:, : vectors.shape[1]] = vectors
-    wide[:, vectors.shape[1]] = filled
     return wide
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from indexing.scoring import Floats, Ints
 from indexing.specification import CELLED, CODED, Effort, Kind, Specification
 
+CELLS_BY_ROOT, LEAST_ROWS_A_CELL = 6, 39
+"""Cells by the square root of the vectors, which makes looking for cells and into them cost alike; and vectors that a
+cell holds at least."""
 EXACT_UP_TO = 100_000
 """So many vectors are searched exactly as fast as by any index, and nothing has to be proven."""
 MOST_AGAIN = 32
@@ -26,7 +27,7 @@ RecallWith = Callable[[Effort], float]
 def standard(rows: int, width: int, memory_bytes: int, kind: Kind | None = None) -> Specification:
     """The index for so many vectors within so much memory beside them; of a kind, where that is given."""
     if kind is None:
-        kinds = (Kind.IVF_FLAT, Kind.IVF_SQ8, Kind.IVF_PQ)
+        kinds = (Kind.IVF_SQ8, Kind.IVF_PQ)
         if rows <= EXACT_UP_TO:
             return Specification(Kind.EXACT)
         fitting = [each for each in kinds if _of(each, rows, width).memory_bytes(rows, width) <= memory_bytes]
@@ -40,7 +41,7 @@ def _of(kind: Kind, rows: int, width: int) -> Specification:
         return Specification(kind)
     if kind is Kind.HNSW:
         return Specification(kind, links=32, breadth=200)
-    cells = min(max(2 ** round(np.log2(4 * max(rows, 1) ** 0.5)), 1), max(rows // 39, 1))
+    cells = max(min(round(CELLS_BY_ROOT * rows**0.5), rows // LEAST_ROWS_A_CELL), 1)
     if kind in (Kind.IVF_PQ, Kind.IVF_PQ4):
         return Specification(kind, cells, parts=max(width // 2, 1))
     return Specification(kind, cells)

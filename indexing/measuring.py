@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexing.ann import Ann, build
-from indexing.choosing import margin, standard, tuned
+from indexing.choosing import LEAST_ROWS_A_CELL, margin, standard, tuned
 from indexing.exact import exact_top_k
 from indexing.recall import recall
 from indexing.scoring import Floats, Ints
@@ -82,7 +82,7 @@ def _tuned(ann: Ann, questions: Questions, target: float) -> Effort:
 def alternatives(rows: int, width: int, memory_bytes: int) -> list[Specification]:
     """An index of each kind that fits the memory and that so many vectors can fill."""
     found = [standard(rows, width, memory_bytes, kind) for kind in Kind]
-    enough = [each for each in found if rows >= max(each.cells * 39, 1)]
+    enough = [each for each in found if rows >= max(each.cells * LEAST_ROWS_A_CELL, 1)]
     return [each for each in enough if each.memory_bytes(rows, width) <= memory_bytes]
 
 

@@ -54,7 +54,7 @@ def test_the_standard_index_fits_rows_and_memory(rows, width, memory, kind):
     if rows <= EXACT_UP_TO:
         assert found == Specification(Kind.EXACT)
         return
-    order = [Kind.IVF_FLAT, Kind.IVF_SQ8, Kind.IVF_PQ]
+    order = [Kind.IVF_SQ8, Kind.IVF_PQ]
     sizes = [standard(rows, width, memory, each).memory_bytes(rows, width) for each in order]
     fitting = [each for each, size in zip(order, sizes, strict=True) if size <= memory]
     assert found.kind is (fitting[0] if fitting else Kind.IVF_PQ)
@@ -70,9 +70,9 @@ def test_alternatives_keep_within_rows_and_memory(rows, width, memory):
 
 
 def test_more_memory_is_never_used_for_a_coarser_index():
-    """From little memory to much: codes of parts, codes of places, whole vectors."""
+    """From little memory to much: codes of parts, then codes of places."""
     kinds = [standard(1_000_000, 64, memory << 20).kind for memory in (1, 50, 100, 300, 4_000)]
-    order = [Kind.IVF_PQ, Kind.IVF_SQ8, Kind.IVF_FLAT]
+    order = [Kind.IVF_PQ, Kind.IVF_SQ8]
     assert [order.index(kind) for kind in kinds] == sorted(order.index(kind) for kind in kinds)
     assert (kinds[0], kinds[-1]) == (order[0], order[-1])
 
