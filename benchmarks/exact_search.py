@@ -23,7 +23,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peer_environment import HERE, peers_python
-from indexing.exact import Ints, exact_top_k
+from indexing.exact import exact_top_k
+from indexing.scoring import Ints
 
 AIM = 1.5
 K = 100

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from daybreak.clock import days_before, parse_day, stamp
 from daybreak.embedded.airflow import NIGHTLY, Airflow
@@ -176,14 +176,15 @@ def _run_night(airflow: Airflow, settings: Settings, ds: str, observer: Observer
 
 
 def _account(airflow: Airflow, run: RunState) -> tuple[tuple[TaskTime, ...], float]:
-    """Each command's seconds, and the seconds in which at least one command was running."""
-    times, spans = [], []
-    for task in run.tasks:
-        command = airflow.api.returned(NIGHTLY, run.run_id, task.task_id)
-        if command is not None:
-            times.append(TaskTime(task.task_id, task.state, command["seconds"]))
-            spans.append((command["started"], command["started"] + command["seconds"]))
-    return tuple(times), covered(spans)
+    return accounted([(task, airflow.api.returned(NIGHTLY, run.run_id, task)) for task in run.tasks])
+
+
+def accounted(returned: Sequence[tuple[TaskState, Any]]) -> tuple[tuple[TaskTime, ...], float]:
+    """Each command's seconds, and the seconds in which at least one command was running. A task that runs no command
+    returns something else, or nothing."""
+    commands = [(task, told) for task, told in returned if isinstance(told, dict)]
+    times = [TaskTime(task.name, task.state, told["seconds"]) for task, told in commands]
+    return tuple(times), covered([(told["started"], told["started"] + told["seconds"]) for _, told in commands])
 
 
 def covered(spans: Sequence[tuple[float, float]]) -> float:
@@ -200,11 +201,11 @@ def _why_failed(airflow: Airflow, ds: str, run: RunState) -> str:
     if failed is None:
         return f"the night {ds} was ended from outside (run {run.run_id} is {run.state})"
     log = _log_of(airflow, run, failed)
-    return f"the night {ds} failed at {failed.task_id}: {last_words(log) or 'it left no sentence'} (log: {log})"
+    return f"the night {ds} failed at {failed.name}: {last_words(log) or 'it left no sentence'} (log: {log})"
 
 
 def _log_of(airflow: Airflow, run: RunState, task: TaskState) -> Path:
-    return airflow.task_log(run.run_id, task.task_id, task.attempt)
+    return airflow.task_log(run.run_id, task)
 
 
 def _stay(airflow: Airflow, observer: Observer) -> None:

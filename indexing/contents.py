@@ -7,7 +7,7 @@ one that was written into the manifest, is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,6 @@ class Contents:
 
 def model_name(model: str, version: int) -> str:
     return f"{model}-{version}"
-
-
-def known_of(space: Space, questions: Iterable[str], answers: Iterable[Iterable[str]]) -> tuple[Known, ...]:
-    """Questions with their answers."""
-    return tuple(Known(space, asked, tuple(found)) for asked, found in zip(questions, answers, strict=True))
 
 
 def _known(told: Mapping[str, Any]) -> Known:

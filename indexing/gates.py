@@ -30,6 +30,8 @@ from indexing.spaces import Space, in_space
 
 BOTH = "both"
 NEAREST = 100
+ENOUGH = 50
+"""True entries of a group, below which the share of them that is found says nothing."""
 EXAMPLES = 5
 
 
@@ -39,6 +41,7 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recall_k: int = Field(100, ge=1, description="entries whose recall is asked")
+    group_slack: float = Field(0.05, ge=0, lt=1, description="by how much less of a group's entries may be found")
     questions: int = Field(256, ge=1, description="users and items that are asked about")
     rank: float = Field(3.0, ge=1, description="directions that vectors must fill at least, or they have collapsed")
     longest: float = Field(100.0, gt=1, description="length of the longest vector, by the usual one, at most")
@@ -98,7 +101,9 @@ class Judge:
             truth, found = self._both(space, queries, NOTHING)
             yield at_least(space, "recall", recall(found, truth), self._target)
             for name, rows in groups.items():
-                yield at_least(space, f"recall_{name}", recall(found, truth, rows), self._target - 0.05)
+                if int(np.isin(truth, rows).sum()) >= ENOUGH:
+                    least = self._target - self._limits.group_slack
+                    yield at_least(space, f"recall_{name}", recall(found, truth, rows), least)
             for name, hidden in filters.items():
                 truth, found = self._both(space, queries, hidden)
                 yield at_least(space, f"recall_{name}", recall(found, truth), self._target)

@@ -18,7 +18,6 @@ LOOKED_AT = 20_000
 class Shape:
     """What a set of vectors looks like. `rank` is how many directions they fill: e to the entropy of their spectrum."""
 
-    shortest: float
     usual: float
     longest: float
     rank: float
@@ -28,8 +27,8 @@ def shape_of(vectors: Floats) -> Shape:
     """The shape of vectors, without their bias. Vectors that lie at one point fill as little as those on a line."""
     plain = _some(vectors)[:, :-1].astype(np.float64)
     lengths = np.linalg.norm(plain, axis=1)
-    shortest, usual, longest = (float(np.quantile(lengths, share)) for share in (0.0, 0.5, 1.0))
-    return Shape(shortest, usual, longest, min(effective_rank(plain), effective_rank(plain - plain.mean(axis=0))))
+    usual, longest = (float(np.quantile(lengths, share)) for share in (0.5, 1.0))
+    return Shape(usual, longest, min(effective_rank(plain), effective_rank(plain - plain.mean(axis=0))))
 
 
 def effective_rank(vectors: Doubles) -> float:

@@ -93,10 +93,10 @@ class NightView:
 
     def _print_changes(self, ds: str, run: RunState) -> None:
         for task in run.tasks:
-            if task.state not in (None, "queued", "scheduled", self._shown.get(task.task_id)):
+            if task.state not in (None, "queued", "scheduled", self._shown.get(task.name)):
                 seconds = f" ({task.seconds:.1f} s)" if task.seconds and task.state in ("success", "failed") else ""
-                console.print(f"{ds} {task.task_id}: {WORDS.get(task.state, task.state)}{seconds}", soft_wrap=True)
-            self._shown[task.task_id] = task.state
+                console.print(f"{ds} {task.name}: {WORDS.get(task.state, task.state)}{seconds}", soft_wrap=True)
+            self._shown[task.name] = task.state
 
     def _end_table(self) -> None:
         if self._live is not None:
@@ -123,7 +123,7 @@ def _ended_politely() -> Iterator[None]:
 def _row(task: TaskState) -> tuple[str, str, str]:
     word = WORDS.get(task.state, task.state or "")
     colour = COLOURS.get(task.state or "", "dim")
-    return task.task_id, f"[{colour}]{word}[/]", "" if task.seconds is None else f"{task.seconds:.1f}"
+    return task.name, f"[{colour}]{word}[/]", "" if task.seconds is None else f"{task.seconds:.1f}"
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> Table:

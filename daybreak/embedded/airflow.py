@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from daybreak.embedded.airflow_api import CONFLICT, AirflowApi, ApiError, RunState
+from daybreak.embedded.airflow_api import CONFLICT, AirflowApi, ApiError, RunState, TaskState
 from daybreak.embedded.airflow_settings import ADMIN, environment, prepare_home, read_secrets
 from daybreak.embedded.guardian import watch_over
 from daybreak.embedded.ports import free_port
@@ -163,10 +163,12 @@ class Airflow:
             last = state
             time.sleep(0 if state.finished else WATCH_S)
 
-    def task_log(self, run_id: str, task_id: str, attempt: int) -> Path:
+    def task_log(self, run_id: str, task: TaskState) -> Path:
         """Where a task's attempt wrote what it had to say."""
-        folder = self.home / "logs" / f"dag_id={NIGHTLY}" / f"run_id={run_id}" / f"task_id={task_id}"
-        return folder / f"attempt={attempt}.log"
+        folder = self.home / "logs" / f"dag_id={NIGHTLY}" / f"run_id={run_id}" / f"task_id={task.task_id}"
+        if task.map_index >= 0:
+            folder /= f"map_index={task.map_index}"
+        return folder / f"attempt={task.attempt}.log"
 
     def _fallen(self) -> list[str]:
         sessions = {name: self.sessions.recorded(name) for name in NEEDED}

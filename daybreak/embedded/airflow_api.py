@@ -15,6 +15,7 @@ from daybreak.errors import NightError
 TIMEOUT_S = 60.0
 UNAUTHORIZED, NOT_FOUND, CONFLICT = 401, 404, 409
 FINISHED = ("success", "failed")
+NOT_MAPPED = -1
 
 
 class ApiError(NightError):
@@ -28,13 +29,20 @@ class ApiError(NightError):
 
 @dataclass(frozen=True)
 class TaskState:
-    """Where a task of a run stands. `state` is None until the scheduler has looked at it."""
+    """Where a task of a run stands. `state` is None until the scheduler has looked at it; `map_index` numbers those
+    that one task was expanded into, and is below 0 for others."""
 
     task_id: str
     state: str | None
     attempt: int
     started: datetime | None
     seconds: float | None
+    map_index: int = NOT_MAPPED
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
 
 
 @dataclass(frozen=True)
@@ -98,11 +106,11 @@ class AirflowApi:
         """Marks a run failed, which also ends its running tasks."""
         self._call("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}?update_mask=state", {"state": "failed"})
 
-    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
+    def returned(self, dag_id: str, run_id: str, task: TaskState) -> Any:
         """What a task returned; None when it returned nothing."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.task_id}/xcomEntries/return_value"
         try:
-            return self._call("GET", f"{path}?deserialize=true")["value"]
+            return self._call("GET", f"{path}?deserialize=true&map_index={task.map_index}")["value"]
         except ApiError as refusal:
             if refusal.status == NOT_FOUND:
                 return None
@@ -144,4 +152,5 @@ def _task_state(task: dict[str, Any]) -> TaskState:
         attempt=task["try_number"],
         started=datetime.fromisoformat(started) if started else None,
         seconds=task["duration"],
+        map_index=task["map_index"],
     )

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daybreak.embedded.airflow_api import TaskState
 from daybreak.errors import InputError, NightError
-from daybreak.night import claimed, covered, days_up_to, last_words, newest_day
+from daybreak.night import accounted, claimed, covered, days_up_to, last_words, newest_day
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)).map(lambda span: (span[0], span[0] + span[1])))
 
@@ -73,6 +74,20 @@ def test_a_second_night_is_refused_and_a_dead_one_is_not_in_the_way(tmp_path: Pa
 def test_commands_that_overlap_are_counted_once(spans: list[tuple[int, int]]) -> None:
     """The time in which a command ran is the number of moments that any span covers."""
     assert covered(spans) == len({moment for start, end in spans for moment in range(start, end)})
+
+
+def test_a_night_accounts_for_each_command_and_for_nothing_else() -> None:
+    """Tasks that one was expanded into are told apart; those that run no command, or only say numbers, take no time."""
+    shards = [TaskState("index.shard", "success", 1, None, 9.0, number) for number in (0, 1)]
+    others = [TaskState(name, "success", 1, None, 1.0) for name in ("index.numbers", "verdict", "land.ingest")]
+    returned = [{"started": 10.0, "seconds": 4.0}, {"started": 12.0, "seconds": 4.0}, [{"number": 0}], None]
+    times, seconds = accounted([*zip([*shards, *others], [*returned, {"started": 1.0, "seconds": 3.0}], strict=True)])
+    assert {time.task_id: time.seconds for time in times} == {
+        "index.shard[0]": 4.0,
+        "index.shard[1]": 4.0,
+        "land.ingest": 3.0,
+    }
+    assert seconds == 9.0
 
 
 def log_of(folder: Path, *entries: object) -> Path:
