@@ -21,7 +21,7 @@ from pydantic import Field
 from daybreak.clock import days_before
 from daybreak.code_version import code_version
 from daybreak.datasets import ITEMS
-from daybreak.embeddings import ARRIVALS, matrix_of
+from daybreak.embeddings import ARRIVALS
 from daybreak.errors import InputError
 from daybreak.indexes import CHANNEL
 from daybreak.item_states import may_be_shown
@@ -29,6 +29,7 @@ from daybreak.learning import ITEM, Model
 from daybreak.releases import ReleaseStore
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from daybreak.vectors import matrix_of
 from indexing.assembling import with_known_answers
 from indexing.contents import Delta, model_name
 from indexing.embedded import Embedded

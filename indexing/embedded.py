@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.datasets import ITEMS, USERS
-from daybreak.embeddings import EMBEDDINGS, EmbeddingRun, matrix_of, vectors_of
+from daybreak.embeddings import EMBEDDINGS
 from daybreak.errors import InputError, ReleaseError
 from daybreak.item_states import may_be_shown
 from daybreak.learning import ITEM, USER
 from daybreak.step_io import StepIO
+from daybreak.vectors import EmbeddingRun, matrix_of, vectors_of
 from indexing.scoring import NOWHERE, Floats, Ints
 from indexing.shards import shard_of
 

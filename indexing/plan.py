@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from daybreak.embeddings import EmbeddingRun, run_of
 from daybreak.errors import InputError, SettingsError
 from daybreak.learning import ITEM, USER
 from daybreak.settings import Settings
 from daybreak.step_io import StepIO
+from daybreak.vectors import EmbeddingRun, run_of
 from indexing.choosing import standard
 from indexing.embedded import Embedded, night_embedded
 from indexing.scoring import Floats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from daybreak.embeddings import directions
+from daybreak.vectors import directions
 from indexing.scoring import Floats
 
 

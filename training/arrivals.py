@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from daybreak.clock import days_before
 from daybreak.datasets import ITEMS
-from daybreak.embeddings import ARRIVALS, listed
+from daybreak.embeddings import ARRIVALS
 from daybreak.errors import InputError
 from daybreak.indexes import CHANNEL
 from daybreak.item_states import may_be_shown
@@ -23,6 +23,7 @@ from daybreak.learning import Model
 from daybreak.releases import Release
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from daybreak.vectors import listed
 from training.data.ids import IdMap
 from training.data.nights import items_since
 from training.registry.versions import Versions

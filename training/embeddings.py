@@ -23,12 +23,13 @@ from pydantic import Field
 
 from daybreak.clock import days_before
 from daybreak.contracts import DS
-from daybreak.embeddings import EMBEDDING_RUNS, EMBEDDINGS, EmbeddingRun, listed, matrix_of, run_of, vectors_of
+from daybreak.embeddings import EMBEDDING_RUNS, EMBEDDINGS
 from daybreak.errors import ModelError
 from daybreak.lake.schemas import data_schema, full_schema
 from daybreak.learning import CHAMPIONS, ENTITIES, ITEM, USER, Model
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from daybreak.vectors import EmbeddingRun, listed, matrix_of, run_of, vectors_of
 from training.data.ids import IdMap
 from training.embedding_blocks import Maker, Standing
 from training.night_view import night_view

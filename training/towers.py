@@ -20,9 +20,9 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from daybreak.embeddings import directions
 from daybreak.errors import InputError, ModelError
 from daybreak.learning import ITEM, USER, Model
+from daybreak.vectors import directions
 from training.data.encoder import Encoded, FeatureEncoder
 from training.data.histories import Histories
 from training.data.ids import IdMap, Ints

@@ -28,7 +28,8 @@ DAGS = Path(__file__).parents[2] / "dags"
 LISTS = ["candidates.sources", "lists.publish"]
 MODELS = ["models.learn", "models.candidates"]
 FEATURES = ["features.views", "features.online", "features.training_rows"]
-TASKS = {"land.ingest", "audit.contracts", *LISTS, *FEATURES, *MODELS, "report.page"}
+INDEX = ["index.shard[0]", "index.publish"]
+TASKS = {"land.ingest", "audit.contracts", *LISTS, *FEATURES, *MODELS, *INDEX, "report.page"}
 STAND_IN = """#!/bin/sh
 echo "$@" >> {folder}/lines
 mode=$(cat {folder}/mode)
@@ -135,7 +136,7 @@ def test_a_night_runs_every_line_in_order(airflow: Airflow, settings: Settings, 
     stand_in.behave("watched")
     listener = Listener(stand_in.folder / "seen")
     nights = run_nights(settings, ["2026-11-19", "2026-11-20"], listener)
-    assert [line.rsplit(" ", 1)[1] for line in stand_in.lines()] == (
+    assert [line.partition(" --ds ")[2].split()[0] for line in stand_in.lines()] == (
         ["2026-11-19"] * len(TASKS) + ["2026-11-20"] * len(TASKS)
     )
     order = [task.task_id for task in nights.outcomes[0].tasks]
@@ -143,6 +144,7 @@ def test_a_night_runs_every_line_in_order(airflow: Airflow, settings: Settings, 
     assert order[:2] == ["land.ingest", "audit.contracts"]
     assert [name for name in order if name in LISTS] == LISTS
     assert [name for name in order if name in MODELS] == MODELS
+    assert [name for name in order if name in INDEX] == INDEX
     assert next(name for name in order if name in FEATURES) == FEATURES[0]
     assert order[-1] == "report.page"
     assert listener.finished == nights

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from daybreak.datasets import DELIVERIES, ITEMS, QUARANTINE, USERS
-from daybreak.embeddings import ARRIVALS, directions
+from daybreak.embeddings import ARRIVALS
 from daybreak.errors import GateError, InputError, StaleAttempt
 from daybreak.features.described import ITEM_CATALOGUE, ITEM_TEXT
 from daybreak.lake import Lake, Window
@@ -18,6 +18,7 @@ from daybreak.releases import ReleaseStore
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
+from daybreak.vectors import directions
 from indexing.opened import OpenIndex
 from indexing.spaces import Space
 from tests.lake import put

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from daybreak.contracts import Dataset
 from daybreak.datasets import ITEMS, USERS
-from daybreak.embeddings import EMBEDDING_RUNS, EMBEDDINGS, directions
+from daybreak.embeddings import EMBEDDING_RUNS, EMBEDDINGS
 from daybreak.indexes import CHANNEL, INDEX_BUILDS, INDEX_GATES
 from daybreak.lake import Lake, Window
 from daybreak.learning import CHAMPIONS, ITEM, TOWER_CANDIDATES, USER, Model
@@ -25,6 +25,7 @@ from daybreak.releases import ReleaseStore
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
+from daybreak.vectors import directions
 from indexing.opened import OpenIndex
 from indexing.spaces import Space
 from tests.lake import put

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daybreak.embeddings import EMBEDDING_RUNS, EMBEDDINGS, matrix_of, run_of, vectors_of
+from daybreak.embeddings import EMBEDDING_RUNS, EMBEDDINGS
 from daybreak.errors import InputError, ModelError
 from daybreak.features.services import TWO_TOWER
 from daybreak.lake import Lake, Window
 from daybreak.learning import CHAMPIONS, ITEM, USER, Model
 from daybreak.settings import Settings
+from daybreak.vectors import matrix_of, run_of, vectors_of
 from tests.lake import io_of, put, put_days
 from tests.tiny import Row, day, event
 from tests.training.homes import copy_of, run_night
