@@ -115,7 +115,7 @@ class Ours:
         effort, _ = tuned(
             self.specification,
             lambda each: recall(self.ann.search(questions.tuning, questions.k, each)[0], questions.tuning_truth),
-            margin(questions.target, questions.tuning, questions.k),
+            margin(questions.target, len(questions.tuning), questions.k),
         )
         return (effort.probes if self.specification.kind in CELLED else effort.breadth), effort.again
 

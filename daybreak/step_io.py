@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from daybreak.code_version import code_version
 from daybreak.contracts import Dataset
 from daybreak.errors import InputError, SettingsError
 from daybreak.files import private_folder
@@ -65,6 +66,12 @@ class StepIO:
         spark = session(self.settings)
         self.spark_start_seconds = max(self.spark_start_seconds, time.perf_counter() - started)
         return spark
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What is made now comes from: versions of the tables read so far, code, attempt."""
+        tables = {touched.dataset: touched.version for touched in self.inputs.values() if touched.version is not None}
+        return {"tables": tables, "code_version": code_version(), "attempt": self.attempt.token}
 
     @property
     def seed(self) -> int:

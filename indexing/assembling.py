@@ -91,4 +91,4 @@ def _effort(plan: Plan, index: OpenIndex, space: Space, asked: Asked) -> Effort:
             recall(index.search(space, queries, k, hidden=hidden, effort=effort)[0], truth) for hidden, truth in truths
         )
 
-    return tuned(plan.specifications[space], recall_with, margin(asked.target, queries, k))[0]
+    return tuned(plan.specifications[space], recall_with, margin(asked.target, len(queries), k))[0]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from indexing.scoring import Floats, Ints
 from indexing.specification import CELLED, CODED, Effort, Kind, Specification
 
 CELLS_BY_ROOT, LEAST_ROWS_A_CELL = 6, 39
 """Cells by the square root of the vectors, which makes looking for cells and into them cost alike; and vectors that a
 cell holds at least."""
 EXACT_UP_TO = 100_000
-"""So many vectors are searched exactly as fast as by any index, and nothing has to be proven."""
+"""So many vectors are searched exactly nearly as fast as by any index, and nothing is overlooked."""
 MOST_AGAIN = 32
 LEAST_BREADTH, MOST_BREADTH = 100, 4_096
 """Of the walk through a graph, which is at least as broad as the longest list that recall is asked of."""
@@ -94,8 +93,8 @@ def _least(reached: Callable[[int], float], least: int, most: int, target: float
     return high
 
 
-def margin(target: float, queries: Floats | Ints, k: int) -> float:
+def margin(target: float, questions: int, k: int) -> float:
     """The target that a sample must reach for all to reach it: above by three standard errors, as if what is found
     were drawn, and half of what is missing at most."""
-    error = (target * (1 - target) / max(len(queries) * k / 10, 1)) ** 0.5
+    error = (target * (1 - target) / max(questions * k / 10, 1)) ** 0.5
     return min(target + 3 * error, (1 + target) / 2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,9 @@ class Contents:
     parts: Mapping[str, str]
     known: tuple[Known, ...] = ()
     delta: Delta | None = None
-    _format: int = field(default=FORMAT, repr=False)
 
     def to_bytes(self) -> bytes:
-        document = asdict(replace(self, specifications={}, efforts={}))
-        document["format"] = document.pop("_format")
+        document = {"format": FORMAT, **asdict(replace(self, specifications={}, efforts={}))}
         document["specifications"] = {space: str(each) for space, each in self.specifications.items()}
         document["efforts"] = {space: each.to_json() for space, each in self.efforts.items()}
         return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"

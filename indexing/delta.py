@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from daybreak.clock import days_before
-from daybreak.code_version import code_version
 from daybreak.datasets import ITEMS
 from daybreak.embeddings import ARRIVALS
 from daybreak.errors import InputError
@@ -55,7 +54,7 @@ def run(config: DeltaConfig, io: StepIO) -> Summary:
         return {"index": "none is live yet"}
     live = OpenIndex.of(store.current())
     fresh = _fresh(io, live)
-    gone, fresh_until = _gone(io, live)
+    gone, fresh_until = _gone(io, live), _fresh_until(io, live)
     if _same(live, fresh, gone):
         return {"release": live.name, "published": False, "because": "nothing came since"}
     base = live.contents.delta.base if live.contents.delta else live.name
@@ -103,16 +102,20 @@ def _fresh(io: StepIO, live: OpenIndex) -> Embedded | None:
     return Embedded.of(rows["item_id"].combine_chunks(), vectors, 1, f"arrivals of {io.ds}")
 
 
-def _gone(io: StepIO, live: OpenIndex) -> tuple[tuple[str, ...], str]:
-    """The night's items that may no longer be shown, and the moment of the newest state there is."""
+def _gone(io: StepIO, live: OpenIndex) -> tuple[str, ...]:
+    """The night's items that may no longer be shown."""
     states = io.state(ITEMS)
     hidden = states.filter(pc.invert(may_be_shown(states, io.ds)))["item_id"]
-    gone = pc.unique(hidden.filter(pc.is_in(hidden, value_set=live.items.ids))).sort().to_pylist()
+    return tuple(pc.unique(hidden.filter(pc.is_in(hidden, value_set=live.items.ids))).sort().to_pylist())
+
+
+def _fresh_until(io: StepIO, live: OpenIndex) -> str:
+    """The moment of the newest state of an item that was delivered since the night; else what the index says."""
     since = days_before(live.contents.ds, -1)
-    newest = (
-        pc.max(io.read(ITEMS, since=since, columns=["updated_ts"])["updated_ts"]).as_py() if since <= io.ds else None
-    )
-    return tuple(gone), newest.isoformat() if newest else live.contents.fresh_until
+    if since > io.ds:
+        return live.contents.fresh_until
+    newest = pc.max(io.read(ITEMS, since=since, columns=["updated_ts"])["updated_ts"]).as_py()
+    return newest.isoformat() if newest else live.contents.fresh_until
 
 
 def _same(live: OpenIndex, fresh: Embedded | None, gone: tuple[str, ...]) -> bool:
@@ -129,13 +132,8 @@ def _same(live: OpenIndex, fresh: Embedded | None, gone: tuple[str, ...]) -> boo
 
 def _built(io: StepIO, store: ReleaseStore, live: OpenIndex, index: OpenIndex) -> str:
     release = store.open(live.name, verify=False)
-    built_from = {
-        "tables": {touched.dataset: touched.version for touched in io.inputs.values()},
-        "models": release.manifest.built_from["models"],
-        "code_version": code_version(),
-        "attempt": io.attempt.token,
-    }
     manifest = release.manifest
+    built_from = {**io.origin, "models": manifest.built_from["models"]}
     with store.build(ds=manifest.ds, model=manifest.model, surfaces=manifest.surfaces, built_from=built_from) as draft:
         write_delta(draft, release, live.contents, index)
     return draft.release_id

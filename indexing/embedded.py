@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,15 +82,7 @@ def night_embedded(io: StepIO, run: EmbeddingRun, entity: str, shards: int) -> E
     """The vectors of a night: of the items that may be shown, or of the users that are active."""
     rows = vectors_of(io, run, io.ds)
     rows = rows.filter(pc.equal(rows["entity"], entity))
-    states = io.state(ITEMS if entity == ITEM else USERS)
-    if states.num_rows:
-        counts = may_be_shown(states, io.ds) if entity == ITEM else pc.equal(states["status"], "active")
-        key = "item_id" if entity == ITEM else "user_id"
-        known, allowed = states[key], states.filter(counts)[key]
-        kept = pc.is_in(rows["entity_id"], value_set=allowed)
-        if entity == USER:
-            kept = pc.or_(kept, pc.invert(pc.is_in(rows["entity_id"], value_set=known)))
-        rows = rows.filter(kept)
+    rows = rows.filter(_may_be_listed(io, entity, rows["entity_id"]))
     if not rows.num_rows:
         raise InputError(
             f"{EMBEDDINGS.name} has no vector of {entity}s that may be listed on {io.ds}; run training.embeddings with"
@@ -99,6 +90,17 @@ def night_embedded(io: StepIO, run: EmbeddingRun, entity: str, shards: int) -> E
         )
     vectors = matrix_of(rows["vector"], EMBEDDINGS.name)
     return Embedded.of(rows["entity_id"].combine_chunks(), vectors, shards, f"{entity}s of {io.ds}")
+
+
+def _may_be_listed(io: StepIO, entity: str, ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Of items those that the catalogue shows, all where there is none; of users all but those who are gone."""
+    states = io.state(ITEMS if entity == ITEM else USERS)
+    if entity == USER:
+        gone = states.filter(pc.not_equal(states["status"], "active"))["user_id"]
+        return pc.invert(pc.is_in(ids, value_set=gone))
+    if not states.num_rows:
+        return pc.is_valid(ids)
+    return pc.is_in(ids, value_set=states.filter(may_be_shown(states, io.ds))["item_id"])
 
 
 def write_embedded(path: Path, embedded: Embedded, model: str) -> None:
@@ -127,16 +129,10 @@ def read_embedded(path: Path, model: str) -> Embedded:
             f"file {path.name} holds vectors of the model {metadata[MODEL].decode()[:12]}, where those of {model[:12]}"
             " were expected: parts of two models are never opened together; build the index again"
         )
-    ids, vectors = (next(_whole(table, name)) for name in (ID, VECTOR))
+    ids, vectors = (table[name].chunk(0) for name in (ID, VECTOR))
     width = vectors.type.list_size
     values = vectors.flatten().to_numpy(zero_copy_only=True).reshape(len(ids), width)
     return Embedded(ids, values, starts)
-
-
-def _whole(table: pa.Table, name: str) -> Iterator[pa.Array]:
-    """A column of one batch, as it lies in the file."""
-    column = table[name]
-    yield column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _refuse_unfit(ids: pa.Array, vectors: Floats, whose: str) -> None:

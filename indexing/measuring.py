@@ -71,7 +71,7 @@ def measured(
 
 
 def _tuned(ann: Ann, questions: Questions, target: float) -> Effort:
-    wanted = margin(target, questions.tuning, questions.k)
+    wanted = margin(target, len(questions.tuning), questions.k)
     return tuned(
         ann.specification,
         lambda effort: recall(_found(ann, questions.tuning, questions.k, effort), questions.truth),

@@ -81,7 +81,7 @@ class OpenIndex:
 
     def saying(self, contents: Contents) -> OpenIndex:
         """The same index with another page."""
-        return OpenIndex(self.name, contents, self.users, self.items, self._anns, self.fresh)
+        return self.with_delta(contents, self.fresh)
 
     def _superseded(self) -> Ints:
         """The rows of the night that are gone, or that what came later replaces."""

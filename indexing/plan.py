@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from daybreak.errors import InputError, SettingsError
+from daybreak.errors import SettingsError
 from daybreak.learning import ITEM, USER
 from daybreak.settings import Settings
 from daybreak.step_io import StepIO
@@ -85,7 +84,5 @@ def _specification(settings: Settings, items: Embedded) -> Specification:
 
 def memory_bytes(settings: Settings) -> int:
     """The memory that an index may take."""
-    found = re.fullmatch(r"(\d+)(MB|GB)", settings.index_memory)
-    if found is None:
-        raise InputError(f"DAYBREAK_INDEX_MEMORY is '{settings.index_memory}': write it as 500MB or 4GB")
-    return int(found[1]) * UNITS[found[2]]
+    number, unit = settings.index_memory[:-2], settings.index_memory[-2:]
+    return int(number) * UNITS[unit]

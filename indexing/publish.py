@@ -13,6 +13,7 @@ release. Without vectors of a champion there is nothing to build.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 import numpy as np
@@ -20,7 +21,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from daybreak.code_version import code_version
 from daybreak.datasets import ITEMS
 from daybreak.errors import ReleaseError
 from daybreak.indexes import CHANNEL, INDEX_BUILDS, INDEX_GATES
@@ -66,8 +66,9 @@ def run(config: PublishConfig, io: StepIO) -> Summary:
         io.write(INDEX_BUILDS, data_schema(INDEX_BUILDS).empty_table())
         return {"release": "no champion yet"}
     store = io.releases(CHANNEL)
-    release_id = _built(config, io, store, plan)
-    gates = _verdict(config, io, store, plan, release_id)
+    filters = _filters(io, plan.items)
+    release_id = _built(config, io, store, plan, filters)
+    gates = _verdict(config, io, store, plan, release_id, filters)
     io.write(INDEX_GATES, rows_of(gates, release_id))
     store.audit(release_id, [check_of(gate) for gate in gates])
     io.release = release_id
@@ -88,24 +89,26 @@ def run(config: PublishConfig, io: StepIO) -> Summary:
     return {**summary, "published": True, "removed": len(store.collect(io.settings.keep_releases))}
 
 
-def _built(config: PublishConfig, io: StepIO, store: ReleaseStore, plan: Plan) -> str:
+def _built(config: PublishConfig, io: StepIO, store: ReleaseStore, plan: Plan, filters: Mapping[str, Ints]) -> str:
     limits = config.limits
-    filters = (NOTHING, *_filters(io, plan.items).values())
-    asked = Asked(io.settings.index_recall, limits.recall_k, limits.questions, filters)
+    asked = Asked(io.settings.index_recall, limits.recall_k, limits.questions, (NOTHING, *filters.values()))
     index, anns = assembled(plan, io.ds, asked)
-    built_from = {
-        "tables": {touched.dataset: touched.version for touched in io.inputs.values()},
-        "models": {Model.TWO_TOWER.value: {"version": plan.run.version, "digest": plan.run.digest}},
-        "code_version": code_version(),
-        "attempt": io.attempt.token,
-    }
+    told = {"version": plan.run.version, "digest": plan.run.digest}
+    built_from = {**io.origin, "models": {Model.TWO_TOWER.value: told}}
     model = model_name(Model.TWO_TOWER, plan.run.version)
     with store.build(ds=io.ds, model=model, surfaces=list(Space), built_from=built_from) as draft:
         write_night(draft, plan, anns, index.contents)
     return draft.release_id
 
 
-def _verdict(config: PublishConfig, io: StepIO, store: ReleaseStore, plan: Plan, release_id: str) -> list[Gate]:
+def _verdict(
+    config: PublishConfig,
+    io: StepIO,
+    store: ReleaseStore,
+    plan: Plan,
+    release_id: str,
+    filters: Mapping[str, Ints],
+) -> list[Gate]:
     """Every gate, over the release as it lies on disk."""
     try:
         index = OpenIndex.of(store.open(release_id))
@@ -123,7 +126,7 @@ def _verdict(config: PublishConfig, io: StepIO, store: ReleaseStore, plan: Plan,
         *judge.of_vectors(),
         *judge.of_ids(plan.items),
         *judge.of_canaries(canaries),
-        *judge.of_recall(groups, _filters(io, index.items)),
+        *judge.of_recall(groups, filters),
         *judge.of_load(),
     ]
     if before is None:

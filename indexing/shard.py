@@ -30,7 +30,6 @@ class ShardConfig(StepConfig):
     threads: int | None = Field(
         None, ge=1, description="threads; else all there are, but one for graphs, which are the same again only so"
     )
-
     device: str | None = Field(
         None, description="where torch builds what it can, such as cuda; else the GPU where there is one, else cpu"
     )

@@ -68,11 +68,11 @@ def run(config: EmbeddingsConfig, io: StepIO) -> Summary:
     model = read(versions.fetch(versions.get(Model.TWO_TOWER, champion.version)))
     last = _last_run(io, champion)
     whole = last is None or config.full or last.since <= days_before(io.ds, config.full_every_days)
-    run_ = champion if last is None or whole else replace(champion, since=last.since)
+    stands_on = champion if last is None or whole else replace(champion, since=last.since)
     with _unfinished(io, champion) as folder:
         makers = _makers(config, model, view, _standing(io, last), folder)
         gap, made = _write_all(config, io, makers, champion.version, whole=whole)
-    _note(io, run_, view, made, gap)
+    _note(io, stands_on, view, made, gap)
     return {
         "version": champion.version,
         "whole": whole,
@@ -162,12 +162,12 @@ def _refuse_apart(gap: float, largest: float, name: str, ds: str) -> None:
         )
 
 
-def _note(io: StepIO, run_: EmbeddingRun, view: NightView, made: int, gap: float | None) -> None:
+def _note(io: StepIO, stands_on: EmbeddingRun, view: NightView, made: int, gap: float | None) -> None:
     row = {
         "model": Model.TWO_TOWER.value,
-        "version": run_.version,
-        "digest": run_.digest,
-        "since": run_.since,
+        "version": stands_on.version,
+        "digest": stands_on.digest,
+        "since": stands_on.since,
         "users": len(view.users),
         "items": len(view.items),
         "made": made,

@@ -13,7 +13,7 @@ from daybreak.steps import Summary
 from training.due import due
 from training.graph_learning import GraphConfig, learn, log
 from training.judging import judged, standing_scorer
-from training.recording import Checkpoint, built_from, curves_into, learned_from, record, summary_of
+from training.recording import Checkpoint, curves_into, learned_from, record, summary_of
 from training.registry.gates import GateLimits, judge
 from training.registry.versions import Versions
 from training.retrieval import HeldOut, Scorer
@@ -49,7 +49,7 @@ def learn_version(config: GraphStepConfig, io: StepIO, model: Model, days_of: Ca
         found = learn(config, days.choose, view, io.seed, checkpoint.path, curves_into(run))
         judgement = judged(found.model.at(view), champion, days.judge, io.seed, days.bar)
         facts = {"trained_until": config.ds, "learned_until_day": view.night, "users": len(view.users)}
-        bundle = found.model.write(work / model, model, facts, built_from(io))
+        bundle = found.model.write(work / model, model, facts, io.origin)
         gates = judge(judgement.evidence(bundle.size_bytes, knows_newcomers=False), config.gates)
         log(run, found)
         run.table("segments", judgement.segment_rows())

@@ -27,7 +27,7 @@ from training.evaluation.confidence import difference
 from training.fitted_ranker import FittedRanker
 from training.fitting.device import device_of
 from training.ranker import RankerConfig, RankerReport, fit_ranker, shown
-from training.recording import Checkpoint, built_from, compared_with, curves_into, record, standing, summary_of
+from training.recording import Checkpoint, compared_with, curves_into, record, standing, summary_of
 from training.registry.bundle import Bundle, write_bundle
 from training.registry.catalogue import Version
 from training.registry.gates import Evidence, GateLimits, judge
@@ -67,7 +67,7 @@ def run(config: RankerStepConfig, io: StepIO) -> Summary:
             ranker.save(work / "files")
             facts = {"trained_until": config.ds, "last_row_day": days[-1], "heads": list(LABELS)}
             paths = {path.name: path for path in sorted((work / "files").iterdir())}
-            bundle = write_bundle(work / Model.RANKER, Model.RANKER, params, facts, {}, paths, built_from(io))
+            bundle = write_bundle(work / Model.RANKER, Model.RANKER, params, facts, {}, paths, io.origin)
             rows = shown(files, report.split.test, ranker.encoder)
             evidence = _evidence(report, ranker, champion, files, bundle.size_bytes, io.seed)
             _log(run, report)

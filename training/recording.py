@@ -45,17 +45,13 @@ def standing(versions: Versions, model: Model, ds: str) -> Version | None:
 
 def tables_read(io: StepIO) -> dict[str, int]:
     """Which version of which table was read."""
-    return {touched.dataset: touched.version for touched in io.inputs.values() if touched.version is not None}
+    tables: dict[str, int] = io.origin["tables"]
+    return tables
 
 
 def learned_from(io: StepIO) -> dict[str, int]:
     """The same without the decision to train, which every attempt at a night makes anew."""
     return {name: version for name, version in tables_read(io).items() if name != DECISIONS.name}
-
-
-def built_from(io: StepIO) -> dict[str, Any]:
-    """What a model comes from: tables, code, attempt."""
-    return {"tables": tables_read(io), "code_version": code_version(), "attempt": io.attempt.token}
 
 
 class Checkpoint:
@@ -109,7 +105,7 @@ def record(
     """Logs what was measured and where it comes from, registers the version, and lets the gates speak."""
     run.metrics({name: value for name, value in metrics.items() if value == value})
     run.inputs(tables_read(io))
-    run.document("lineage", {**built_from(io), "digest": bundle.digest, "facts": bundle.facts, "because": because})
+    run.document("lineage", {**io.origin, "digest": bundle.digest, "facts": bundle.facts, "because": because})
     run.table("gates", [{"gate": gate.name, "passed": gate.passed, "detail": gate.detail} for gate in gates])
     measures = {name: metrics[name] for name in TOLD_IN_TAGS if name in metrics}
     version = versions.register(run, bundle, example, measures, {"trained_because": because})

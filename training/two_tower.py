@@ -48,7 +48,6 @@ from training.judging import judged, standing_scorer
 from training.models.two_tower import TwoTower
 from training.recording import (
     Checkpoint,
-    built_from,
     curves_into,
     learned_from,
     record,
@@ -148,7 +147,7 @@ def run(config: TwoTowerConfig, io: StepIO) -> Summary:
             facts = {"trained_until": config.ds, "learned_until_day": cut, "teacher": teacher is not None}
             settings = config.model_dump(mode="json", include=WHAT_IT_IS)
             bundle = write_towers(
-                work / Model.TWO_TOWER, forms[config.form], towers.files[config.form], settings, facts, built_from(io)
+                work / Model.TWO_TOWER, forms[config.form], towers.files[config.form], settings, facts, io.origin
             )
             judgement = judged(read(bundle).at(test.view), champion, test, io.seed)
             gates = judge(judgement.evidence(bundle.size_bytes, towers.gap, knows_newcomers=True), config.gates)

@@ -146,7 +146,6 @@ def test_queries_of_another_model_are_refused(home: Settings) -> None:
         ({"index": "ivf_flat:cells=-4"}, ("but cells is -4",)),
         ({"index": "ivf_pq:cells=8"}, ("takes cells (at least 1), parts (at least 1), but parts is 0",)),
         ({"index": "exact:cells=8"}, ("exact takes no number, but cells is 8",)),
-        ({"index": "auto", "index_memory": "4TB"}, ("DAYBREAK_INDEX_MEMORY is '4TB'", "500MB or 4GB")),
     ],
 )
 def test_an_index_that_cannot_be_built_is_refused(home: Settings, choices: dict[str, Any], said: Any) -> None:

@@ -136,7 +136,7 @@ def test_an_exact_search_needs_no_effort():
 @given(st.floats(0.01, 1.0), st.integers(1, 5_000), st.integers(1, 200))
 def test_the_margin_lies_between_the_target_and_all(target, asked, k):
     """A sample must reach more than the target, by half of what is missing at most; less, the more is asked."""
-    few, many = (margin(target, np.zeros((count, 2), np.float32), k) for count in (asked, asked * 4))
+    few, many = (margin(target, count, k) for count in (asked, asked * 4))
     assert target <= many <= few <= (1 + target) / 2
 
 
