@@ -23,7 +23,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peer_environment import HERE, peers_python
-from indexing.exact import exact_top_k
+from indexing.exact import Exact
 from indexing.scoring import Ints
 
 AIM = 1.5
@@ -41,7 +41,7 @@ def make_vectors(users: int, items: int, dimensions: int) -> tuple[np.ndarray, n
 
 
 def ours(queries: np.ndarray, vectors: np.ndarray) -> Ints:
-    return exact_top_k(queries, vectors, K)[0]
+    return Exact(vectors).top_k(queries, K)[0]
 
 
 def by_faiss(queries: np.ndarray, vectors: np.ndarray) -> Ints:
@@ -122,7 +122,7 @@ def measure(users: int, items: int, dimensions: int, rounds: int, folder: Path) 
         "torch, matmul and topk": timed(by_torch, queries, vectors),
         "numpy, matmul and argpartition": timed(by_numpy, queries, vectors),
     }
-    expected = exact_top_k(queries, vectors, K)[0]
+    expected = Exact(vectors).top_k(queries, K)[0]
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     with threadpool_limits(1):
         for _ in range(rounds):

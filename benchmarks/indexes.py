@@ -47,7 +47,7 @@ from benchmarks.index_peers_run import (
 from benchmarks.peer_environment import run_peer
 from indexing.ann import Ann, build
 from indexing.choosing import margin, standard, tuned
-from indexing.exact import exact_top_k
+from indexing.exact import Exact
 from indexing.specification import CELLED, CODED, Kind, Specification
 from indexing.specification import Effort as Search
 from indexing.torch_builder import Recipe, build_by_torch
@@ -161,7 +161,7 @@ def contenders(items: int, dimensions: int, seed: int) -> dict[str, Callable[[],
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     items, users = make_vectors(options.items, options.users + TUNING, options.dimensions, options.seed)
-    truth, _ = exact_top_k(users, items, K)
+    truth, _ = Exact(items).top_k(users, K)
     asked: dict[str, Any] = {"k": K, "target": TARGET, "rounds": options.rounds}
     parts: dict[str, Any] = {
         "tuning": users[:TUNING],

@@ -54,6 +54,7 @@ ARRIVALS = Dataset(
     columns=(
         _VERSION,
         _DIGEST,
+        Column("night", STRING, "the release of the night that they are added to"),
         Column("item_id", STRING, "the item"),
         Column("vector", VECTOR, "the vector; its last place is a bias"),
     ),

@@ -54,14 +54,14 @@ def _differ(column: pa.Array) -> pa.BooleanArray:
     return pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
 
 
-def matrix_of(vectors: pa.ChunkedArray, whose: str) -> npt.NDArray[np.float32]:
-    """Vectors as the rows of one array; an error where they are not of one length."""
+def matrix_of(vectors: pa.ChunkedArray, whose: str, way_out: str) -> npt.NDArray[np.float32]:
+    """Vectors as the rows of one array; an error, with the way out, where they are not of one length."""
     flat = vectors.combine_chunks()
     lengths = pc.unique(pc.list_value_length(flat)).to_pylist()
     if len(lengths) > 1 or None in lengths:
         raise ModelError(
             f"{whose}: the vectors have different lengths ({', '.join(map(str, lengths))}), so they are of different"
-            " models; run training.embeddings with full=true for that night"
+            f" models; {way_out}"
         )
     width = lengths[0] if lengths else 0
     values: Any = flat.flatten().to_numpy(zero_copy_only=False)

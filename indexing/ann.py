@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +14,10 @@ import faiss
 import numpy as np
 
 from daybreak.errors import ReleaseError
+from indexing.arrays import Floats, Ints
 from indexing.cells import cells_of
-from indexing.exact import exact_top_k
-from indexing.scoring import Floats, Ints, best_of
+from indexing.exact import Exact
+from indexing.scoring import best_of
 from indexing.specification import CELLED, CODED, Effort, Kind, Specification
 from indexing.torch_builder import Recipe, build_by_torch
 
@@ -25,6 +27,7 @@ BY_TORCH: dict[Kind, Literal["ivf_flat", "ivf_pq", "ivf_sq8"]] = {
     Kind.IVF_SQ8: "ivf_sq8",
 }
 """What torch builds on its device; anything else FAISS builds on the processor."""
+VERSION: str = faiss.__version__
 MULTIPLE = 8
 """Widths are filled up to a multiple of it, or of the parts of a code, which cut them evenly."""
 EXACT_FROM = 0.25
@@ -40,6 +43,11 @@ class Ann:
     vectors: Floats
     index: Any = None
 
+    @cached_property
+    def exact(self) -> Exact:
+        """The same vectors, searched without the index."""
+        return Exact(self.vectors)
+
     def search(self, queries: Floats, k: int, effort: Effort, hidden: Ints | None = None) -> tuple[Ints, Floats]:
         """The rows of the k highest products that it finds for each query, and those products. Hidden rows are never
         found. NOWHERE follows where there are fewer."""
@@ -47,7 +55,7 @@ class Ann:
         share = allowed / max(len(self.vectors), 1)
         effort = effort.wider(share) if allowed else effort
         if self.index is None or allowed <= k or self._as_good_as_all(effort):
-            return exact_top_k(queries, self.vectors, k, hidden=hidden)
+            return self.exact.top_k(queries, k, hidden=hidden)
         fetched = min(k * effort.again, len(self.vectors)) if self.specification.kind in CODED else k
         wide = _widened(queries, self.index.d)
         _, found = self.index.search(wide, fetched, params=self._parameters(effort, hidden, fetched))

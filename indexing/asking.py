@@ -13,6 +13,7 @@ from daybreak.errors import InputError, ReleaseError
 from daybreak.indexes import CHANNEL
 from daybreak.learning import USER
 from daybreak.releases import ReleaseStore
+from daybreak.releases.manifest import day_of
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
@@ -20,7 +21,7 @@ from indexing.measuring import Measured, Questions, alternatives, best, measured
 from indexing.opened import OpenIndex
 from indexing.plan import memory_bytes
 from indexing.recall import sample
-from indexing.soundness import drift, shape_of
+from indexing.soundness import drift, filled
 from indexing.spaces import Space, in_space
 
 K, ASKED, BESIDE = 100, 1_000, 10
@@ -39,7 +40,6 @@ def opened(settings: Settings, release: str | None = None) -> OpenIndex:
 def describe(index: OpenIndex) -> dict[str, Any]:
     """What lies in an index."""
     contents = index.contents
-    shape = shape_of(index.items.vectors)
     return {
         "release": index.name,
         "model": contents.model,
@@ -58,7 +58,7 @@ def describe(index: OpenIndex) -> dict[str, Any]:
             space.value: {"index": str(each), "effort": contents.efforts[space].to_json()}
             for space, each in contents.specifications.items()
         },
-        "effective_rank": round(shape.rank, 2),
+        "effective_rank": round(filled(index.items.vectors), 2),
     }
 
 
@@ -150,7 +150,7 @@ def vector(settings: Settings, entity: str, id_: str, release: str | None) -> di
 
 
 def releases(settings: Settings) -> Sequence[dict[str, Any]]:
-    """Every release of the index, the newest first, whether it can be opened or not."""
+    """Every release of the index, the newest day first and of a day the freshest, whether it can be opened or not."""
     store = store_of(settings)
     live = store.current_id()
     rows = []
@@ -161,4 +161,4 @@ def releases(settings: Settings) -> Sequence[dict[str, Any]]:
             rows.append({**row, "good": release.is_good, **describe(OpenIndex.of(release))})
         except ReleaseError as error:
             rows.append({**row, "good": False, "error": str(error)})
-    return rows
+    return sorted(rows, key=lambda row: (day_of(row["release"]), row.get("fresh_until", "")), reverse=True)

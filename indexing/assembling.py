@@ -11,12 +11,13 @@ from daybreak.clock import end_of
 from daybreak.errors import InputError
 from daybreak.learning import Model
 from indexing.ann import Ann, read
+from indexing.arrays import NOWHERE, Ints
 from indexing.choosing import margin, tuned
 from indexing.contents import Contents, Known
+from indexing.embedded import Embedded
 from indexing.opened import OpenIndex
 from indexing.plan import Plan
 from indexing.recall import recall, sample
-from indexing.scoring import Ints
 from indexing.spaces import Space, in_space
 from indexing.specification import Effort, Kind
 
@@ -33,7 +34,7 @@ class Asked:
     filters: tuple[Ints, ...]
 
 
-def assembled(plan: Plan, ds: str, asked: Asked) -> tuple[OpenIndex, Mapping[Space, Sequence[Ann]]]:
+def assembled(plan: Plan, users: Embedded, ds: str, asked: Asked) -> tuple[OpenIndex, Mapping[Space, Sequence[Ann]]]:
     """The index of the night, and its shards."""
     anns = {space: _shards(plan, space) for space in Space}
     contents = Contents(
@@ -46,21 +47,19 @@ def assembled(plan: Plan, ds: str, asked: Asked) -> tuple[OpenIndex, Mapping[Spa
         efforts=dict.fromkeys(Space, Effort()),
         parts={},
     )
-    index = OpenIndex(ds, contents, plan.users, plan.items, anns)
+    index = OpenIndex(ds, contents, users, plan.items, anns)
     efforts = {space: _effort(plan, index, space, asked) for space in Space}
-    index = OpenIndex(ds, replace(contents, efforts=efforts), plan.users, plan.items, anns)
+    index = index.saying(replace(contents, efforts=efforts))
     return with_known_answers(index, plan.seed), anns
 
 
 def with_known_answers(index: OpenIndex, seed: int) -> OpenIndex:
-    """The same index with some of its answers written down."""
-    rows = sample(len(index.items), KNOWN_ANSWERS, seed, 5)
-    asked = [name for name in index.items.names(rows) if index.rows([name]).size]
-    known = tuple(
-        Known(Space.FOR_ITEMS, name, tuple(index.ask(Space.FOR_ITEMS, name, KNOWN_LENGTH).ids)) for name in asked
-    )
-    contents = replace(index.contents, known=known)
-    return index.saying(contents)
+    """The same index with some of its answers written down: for users, and beside items."""
+    users, items = (each.names(sample(len(each), KNOWN_ANSWERS, seed, 5)) for each in (index.users, index.items))
+    asked = [(Space.FOR_USERS, name) for name in users]
+    asked += [(Space.FOR_ITEMS, name) for name in items if index.row(name) != NOWHERE]
+    known = tuple(Known(space, name, tuple(index.ask(space, name, KNOWN_LENGTH).ids)) for space, name in asked)
+    return index.saying(replace(index.contents, known=known))
 
 
 def _shards(plan: Plan, space: Space) -> list[Ann]:
@@ -81,7 +80,7 @@ def _shards(plan: Plan, space: Space) -> list[Ann]:
 
 def _effort(plan: Plan, index: OpenIndex, space: Space, asked: Asked) -> Effort:
     """The least effort that finds enough, with each filter too, on questions that no gate asks."""
-    entity = plan.users if space is Space.FOR_USERS else plan.items
+    entity = index.users if space is Space.FOR_USERS else index.items
     k = min(asked.k, len(plan.items))
     queries = in_space(space, np.asarray(entity.vectors[sample(len(entity), asked.questions, plan.seed, 0)]))
     truths = [(hidden, index.search(space, queries, k, hidden=hidden, exact=True)[0]) for hidden in asked.filters]

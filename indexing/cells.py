@@ -10,7 +10,7 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
-from indexing.scoring import Floats, Ints
+from indexing.arrays import Floats, Ints
 
 BANDS = (0.5, 0.75)
 """Shares of the vectors that are shorter than each band."""

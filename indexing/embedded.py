@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +19,11 @@ from daybreak.item_states import may_be_shown
 from daybreak.learning import ITEM, USER
 from daybreak.step_io import StepIO
 from daybreak.vectors import EmbeddingRun, matrix_of, vectors_of
-from indexing.scoring import NOWHERE, Floats, Ints
+from indexing.arrays import NOWHERE, Floats, Ints
 from indexing.shards import shard_of
 
 ID, VECTOR, MODEL = "id", "vector", b"model"
+MADE_ANEW = "run training.embeddings with full=true for that night"
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ class Embedded:
         return int(self.vectors.shape[1])
 
     @classmethod
-    def of(cls, ids: pa.Array, vectors: Floats, shards: int, whose: str) -> Embedded:
-        """The ids in their shards. Raises for what cannot be indexed."""
-        _refuse_unfit(ids, vectors, whose)
+    def of(cls, ids: pa.Array, vectors: Floats, shards: int, whose: str, way_out: str) -> Embedded:
+        """The ids in their shards. Raises for what cannot be indexed, and says the way out."""
+        _refuse_unfit(ids, vectors, whose, way_out)
         of = shard_of(ids, shards)
         places = pc.sort_indices(pa.table({"shard": of, "id": ids}), [("shard", "ascending"), ("id", "ascending")])
         order = places.to_numpy()
@@ -84,12 +86,23 @@ def night_embedded(io: StepIO, run: EmbeddingRun, entity: str, shards: int) -> E
     rows = rows.filter(pc.equal(rows["entity"], entity))
     rows = rows.filter(_may_be_listed(io, entity, rows["entity_id"]))
     if not rows.num_rows:
-        raise InputError(
-            f"{EMBEDDINGS.name} has no vector of {entity}s that may be listed on {io.ds}; run training.embeddings with"
-            " full=true for that night"
-        )
-    vectors = matrix_of(rows["vector"], EMBEDDINGS.name)
-    return Embedded.of(rows["entity_id"].combine_chunks(), vectors, shards, f"{entity}s of {io.ds}")
+        raise InputError(f"{EMBEDDINGS.name} has no vector of {entity}s that may be listed on {io.ds}; {MADE_ANEW}")
+    vectors = matrix_of(rows["vector"], EMBEDDINGS.name, MADE_ANEW)
+    return Embedded.of(rows["entity_id"].combine_chunks(), vectors, shards, f"{entity}s of {io.ds}", MADE_ANEW)
+
+
+def as_told(io: StepIO, run: EmbeddingRun) -> Callable[[str, list[str]], Floats]:
+    """What the night's table says of some ids, which are of an entity; NaN where it says nothing."""
+    rows = vectors_of(io, run, io.ds)
+
+    def told(entity: str, names: list[str]) -> Floats:
+        mine = rows.filter(pc.and_(pc.equal(rows["entity"], entity), pc.is_in(rows["entity_id"], pa.array(names))))
+        vectors = matrix_of(mine["vector"], EMBEDDINGS.name, MADE_ANEW)
+        places = {name: place for place, name in enumerate(mine["entity_id"].to_pylist())}
+        missing = np.full(vectors.shape[1], np.nan, np.float32)
+        return np.stack([vectors[places[name]] if name in places else missing for name in names])
+
+    return told
 
 
 def _may_be_listed(io: StepIO, entity: str, ids: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -135,23 +148,24 @@ def read_embedded(path: Path, model: str) -> Embedded:
     return Embedded(ids, values, starts)
 
 
-def _refuse_unfit(ids: pa.Array, vectors: Floats, whose: str) -> None:
+def _refuse_unfit(ids: pa.Array, vectors: Floats, whose: str, way_out: str) -> None:
     """Says what keeps vectors from being indexed."""
-    way_out = "; run training.embeddings with full=true for that night"
     if len(vectors) != len(ids):
-        raise InputError(f"{whose}: expected a vector for each of {len(ids):,} ids, found {len(vectors):,}{way_out}")
-    if not vectors.shape[1]:
-        raise InputError(f"{whose}: the vectors have no place at all{way_out}")
+        raise InputError(f"{whose}: expected a vector for each of {len(ids):,} ids, found {len(vectors):,}; {way_out}")
+    if vectors.shape[1] < 2:
+        raise InputError(
+            f"{whose}: the vectors have {vectors.shape[1]} places, and a bias alone leads nowhere; {way_out}"
+        )
     counts = pc.value_counts(ids)
     if len(counts) < len(ids):
         twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-        raise InputError(f"{whose}: {len(twice):,} ids stand more than once, the first {twice[0]}{way_out}")
+        raise InputError(f"{whose}: {len(twice):,} ids stand more than once, the first {twice[0]}; {way_out}")
     for what, bad in (
         ("NaN or infinity in", ~np.isfinite(vectors).all(axis=1)),
-        ("nothing but zeros in", ~vectors.any(axis=1)),
+        ("nothing but zeros, besides the bias, in", ~vectors[:, :-1].any(axis=1)),
     ):
         rows = np.flatnonzero(bad)
         if len(rows):
             raise InputError(
-                f"{whose}: found {what} {len(rows):,} vectors, the first that of {ids[int(rows[0])]}{way_out}"
+                f"{whose}: found {what} {len(rows):,} vectors, the first that of {ids[int(rows[0])]}; {way_out}"
             )

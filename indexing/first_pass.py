@@ -15,13 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from indexing.arrays import NOWHERE, Doubles, Floats, Ints
+
 Bits = npt.NDArray[Any]
 """Floats by their bits, int16 of bfloat16 or int32 of float32."""
 
-NOWHERE = -1
 SAMPLE = 20_000
 """Vectors that are enough to tell the centre."""
 TOPS = 3

@@ -19,13 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from daybreak.errors import GateError, InputError
 from daybreak.indexes import INDEX_GATES
 from daybreak.lake.schemas import data_schema
+from daybreak.learning import ITEM, USER
 from daybreak.releases import Check, Release
+from indexing.arrays import NOWHERE, Floats, Ints
 from indexing.contents import Known
 from indexing.embedded import Embedded
 from indexing.opened import NOTHING, OpenIndex
 from indexing.recall import recall, sample
-from indexing.scoring import NOWHERE, Floats, Ints
-from indexing.soundness import drift, shape_of
+from indexing.soundness import drift, filled, longest_by_usual
 from indexing.spaces import Space, in_space
 
 BOTH = "both"
@@ -54,6 +55,9 @@ class Limits(BaseModel):
     )
     bytes_factor: float = Field(4.0, gt=1, description="factor by which the bytes of the index may change in a night")
     size_change: float = Field(0.3, gt=0, description="share by which the number of items may change in a night")
+    stayed: float = Field(
+        0.7, ge=0, le=1, description="share of yesterday's items, and of its users, that must be there still"
+    )
     together: int = Field(4, ge=1, description="searches that the load test asks at a time")
     slowest_ms: float = Field(2_000.0, gt=0, description="milliseconds that one of them may take")
 
@@ -89,9 +93,9 @@ class Judge:
     def of_vectors(self) -> Iterator[Gate]:
         """Whether the vectors are worth searching."""
         for entity, embedded in (("items", self._index.items), ("users", self._index.users)):
-            shape = shape_of(embedded.vectors)
-            yield at_least(BOTH, f"{entity}_rank", shape.rank, min(self._limits.rank, _fullest(embedded)))
-            yield at_most(BOTH, f"{entity}_longest", shape.longest / max(shape.usual, 1e-12), self._limits.longest)
+            vectors = embedded.vectors
+            yield at_least(BOTH, f"{entity}_rank", filled(vectors), min(self._limits.rank, _fullest(embedded)))
+            yield at_most(BOTH, f"{entity}_longest", longest_by_usual(vectors, vectors), self._limits.longest)
 
     def of_recall(self, groups: Mapping[str, Ints], filters: Mapping[str, Ints]) -> Iterator[Gate]:
         """The share of the true best that is found: overall, of the entries in each group, and with what each filter
@@ -116,21 +120,26 @@ class Judge:
         found, _ = self._index.search(space, queries, self._limits.recall_k, hidden=hidden)
         return truth, found
 
-    def of_ids(self, told: Embedded) -> Iterator[Gate]:
-        """Whether ids and vectors belong together: each sampled id must have the vector that the night's table tells,
-        and beside its own direction nothing may be nearer than itself."""
-        rows = sample(len(told), self._limits.questions, self._seed, 2)
-        names = told.names(rows)
-        places = self._index.items.rows(pa.array(names, pa.string()))
-        same = (places != NOWHERE) & (self._index.items.vectors[places] == told.vectors[rows]).all(axis=1)
-        wrong = [name for name, right in zip(names, same, strict=True) if not right]
-        yield at_least(BOTH, "id_round_trip", float(same.mean()), 1.0, _some(wrong))
-        vectors = in_space(Space.FOR_ITEMS, told.vectors[rows])
+    def of_ids(self, told: Callable[[str, list[str]], Floats]) -> Iterator[Gate]:
+        """Whether ids and vectors belong together: each sampled id must have the vector that the night's table has
+        `told` of it, and beside an item's own direction nothing may be nearer than itself."""
+        same, wrong = [], []
+        items, users = (self._some_of(each) for each in (self._index.items, self._index.users))
+        for entity, names in ((ITEM, items), (USER, users)):
+            for name, vector in zip(names, told(entity, names), strict=True):
+                same.append(np.array_equal(self._index.vector(entity, name), vector))
+                if not same[-1]:
+                    wrong.append(f"{entity} {name}")
+        yield at_least(BOTH, "id_round_trip", float(np.mean(same)), 1.0, _some(wrong))
+        vectors = in_space(Space.FOR_ITEMS, told(ITEM, items))
         _, scores = self._index.search(Space.FOR_ITEMS, vectors, 1)
         own = np.einsum("ij,ij->i", vectors, vectors)
         found = scores[:, 0] >= own - 1e-4
-        lost = [name for name, right in zip(names, found, strict=True) if not right]
+        lost = [name for name, right in zip(items, found, strict=True) if not right]
         yield at_least(Space.FOR_ITEMS, "finds_itself", float(found.mean()), self._target, _some(lost))
+
+    def _some_of(self, embedded: Embedded) -> list[str]:
+        return embedded.names(sample(len(embedded), self._limits.questions, self._seed, 2))
 
     def of_canaries(self, canaries: tuple[Known, ...]) -> Iterator[Gate]:
         """Questions whose answers a person wrote down."""
@@ -150,9 +159,19 @@ class Judge:
             return set()
 
     def of_yesterday(self, before: OpenIndex) -> Iterator[Gate]:
-        """How the items changed since the index that is live: their number, and where their vectors lie."""
+        """How it changed since the index before: how many there are, whether they are the same, and where the items'
+        vectors lie."""
         change = abs(len(self._index.items) / max(len(before.items), 1) - 1)
         yield at_most(BOTH, "size_change", change, self._limits.size_change)
+        for entity, now, then in (
+            ("items", self._index.items, before.items),
+            ("users", self._index.users, before.users),
+        ):
+            stayed = float((now.rows(then.ids) != NOWHERE).mean())
+            yield at_least(BOTH, f"{entity}_stayed", stayed, self._limits.stayed)
+        yield from self._of_moves(before)
+
+    def _of_moves(self, before: OpenIndex) -> Iterator[Gate]:
         shared = self._index.items.ids.filter(pc.is_in(self._index.items.ids, value_set=before.items.ids))
         if len(shared) < 2:
             return
@@ -166,10 +185,13 @@ class Judge:
             yield at_least(Space.FOR_ITEMS, "neighbours_kept", kept, self._limits.neighbours)
 
     def _kept(self, before: OpenIndex, shared: pa.Array) -> float:
-        """The share of yesterday's ten nearest that are still among the hundred nearest."""
+        """The share of yesterday's ten nearest that are still among the hundred nearest; asked beside what both can
+        find."""
         chosen = sample(len(shared), self._limits.questions, self._seed, 3)
         kept = total = 0
         for name in (shared[int(row)].as_py() for row in chosen):
+            if before.row(name) == NOWHERE:
+                continue
             then = [each for each in before.ask(Space.FOR_ITEMS, name, 10).ids if self._index.row(each) != NOWHERE]
             now = set(self._index.ask(Space.FOR_ITEMS, name, NEAREST).ids)
             kept, total = kept + sum(each in now for each in then), total + len(then)

@@ -14,8 +14,8 @@ import pyarrow as pa
 from daybreak.lake.schemas import data_schema
 from daybreak.learning import ITEM, TOWER_CANDIDATES, USER
 from daybreak.releases import Release, ReleaseStore
+from indexing.arrays import NOWHERE
 from indexing.opened import OpenIndex
-from indexing.scoring import NOWHERE
 from indexing.spaces import Space, in_space
 
 if TYPE_CHECKING:

@@ -1,16 +1,21 @@
 """The live index, followed: whoever searches gets whole answers of one release while releases come and go.
 
 A flip is noticed at the next question. One thread opens what is new, proves it and asks what is known, while all others
-go on with what they have; then the reference is swapped. What cannot be opened is refused and the old one stays.
+go on with what they have; then the reference is swapped. What cannot be opened is `refused` and the old one stays:
+until the next flip where the release is at fault, and for a moment where this machine is, which may have run short.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 
 from daybreak.errors import ReleaseError
 from daybreak.releases import ReleaseStore
 from indexing.opened import OpenIndex
+
+PAUSE_S = 1.0
+"""So long a machine that had no room is left alone."""
 
 
 class LiveIndex:
@@ -22,10 +27,12 @@ class LiveIndex:
         self._seen = self._stamp()
         self._open = OpenIndex.of(store.current())
         self.refused: str | None = None
+        self._not_before = 0.0
 
     def current(self) -> OpenIndex:
         """The index to search now; the caller keeps it for all of one answer."""
-        if self._stamp() != self._seen and self._opening.acquire(blocking=False):
+        due = self._stamp() != self._seen and time.monotonic() >= self._not_before
+        if due and self._opening.acquire(blocking=False):
             try:
                 self._follow()
             finally:
@@ -38,10 +45,11 @@ class LiveIndex:
             release_id = self._store.current_id()
             if release_id is not None and release_id != self._open.name:
                 self._open = OpenIndex.of(self._store.open(release_id))
-            self.refused = None
-        except (ReleaseError, OSError) as error:
-            self.refused = str(error)
-        self._seen = stamp
+            self._seen, self.refused = stamp, None
+        except ReleaseError as error:
+            self._seen, self.refused = stamp, str(error)
+        except Exception as error:
+            self._not_before, self.refused = time.monotonic() + PAUSE_S, repr(error)
 
     def _stamp(self) -> tuple[int, int, int] | None:
         """What changes whenever the pointer is written."""

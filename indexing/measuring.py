@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexing.ann import Ann, build
+from indexing.arrays import Floats, Ints
 from indexing.choosing import LEAST_ROWS_A_CELL, margin, standard, tuned
-from indexing.exact import exact_top_k
+from indexing.exact import Exact
 from indexing.recall import recall
-from indexing.scoring import Floats, Ints
 from indexing.specification import CELLED, Effort, Kind, Specification
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Questions:
 
     @classmethod
     def of(cls, vectors: Floats, tuning: Floats, judging: Floats, k: int) -> Questions:
-        truth, judged_truth = (exact_top_k(each, vectors, k)[0] for each in (tuning, judging))
+        exact = Exact(vectors)
+        truth, judged_truth = (exact.top_k(each, k)[0] for each in (tuning, judging))
         return cls(tuning, judging, truth, judged_truth, k)
 
 
@@ -82,7 +83,7 @@ def _tuned(ann: Ann, questions: Questions, target: float) -> Effort:
 def alternatives(rows: int, width: int, memory_bytes: int) -> list[Specification]:
     """An index of each kind that fits the memory and that so many vectors can fill."""
     found = [standard(rows, width, memory_bytes, kind) for kind in Kind]
-    enough = [each for each in found if rows >= max(each.cells * LEAST_ROWS_A_CELL, 1)]
+    enough = [each for each in found if rows >= max(each.cells * LEAST_ROWS_A_CELL, each.least_rows)]
     return [each for each in enough if each.memory_bytes(rows, width) <= memory_bytes]
 
 

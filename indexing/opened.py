@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from daybreak.errors import InputError, ReleaseError
 from daybreak.learning import ITEM, USER
 from daybreak.releases import Release
 from indexing.ann import Ann, read
+from indexing.arrays import NOWHERE, Floats, Ints
 from indexing.contents import (
     ALIKE_FILE,
     CONTENTS_FILE,
@@ -28,8 +31,8 @@ from indexing.contents import (
     shard_file,
 )
 from indexing.embedded import Embedded, read_embedded
-from indexing.exact import exact_top_k
-from indexing.scoring import NOWHERE, Floats, Ints, without
+from indexing.exact import Exact
+from indexing.scoring import without
 from indexing.shards import merged
 from indexing.spaces import Space, in_space
 from indexing.specification import Effort, Kind
@@ -60,6 +63,7 @@ class OpenIndex:
     ) -> None:
         self.name, self.contents, self.users, self.items, self.fresh = name, contents, users, items, fresh
         self._anns = anns
+        self._fresh = {} if fresh is None else {space: Exact(in_space(space, fresh.vectors)) for space in Space}
         self._hidden = self._superseded()
 
     @classmethod
@@ -106,6 +110,14 @@ class OpenIndex:
                     " back (`daybreak index rollback`), or build the index again"
                 )
 
+    @cached_property
+    def _ranks(self) -> Ints:
+        """Where each row's id comes among all ids: so equals are in one order, however they are spread over shards."""
+        ids = self.items.ids if self.fresh is None else pa.concat_arrays([self.items.ids, self.fresh.ids])
+        ranks = np.empty(len(ids), np.int64)
+        ranks[pc.sort_indices(ids).to_numpy()] = np.arange(len(ids))
+        return ranks
+
     # Searching
 
     def search(
@@ -126,11 +138,11 @@ class OpenIndex:
         parts = [
             *self._of_night(space, queries, wanted, hidden, None if exact else effort or self.contents.efforts[space])
         ]
-        if self.fresh is not None:
+        if space in self._fresh:
             inside = hidden[hidden >= len(self.items)] - len(self.items)
-            found = exact_top_k(queries, in_space(space, self.fresh.vectors), wanted, hidden=inside)
+            found = self._fresh[space].top_k(queries, wanted, hidden=inside)
             parts.append(_behind(found, len(self.items)))
-        rows, scores = merged(parts, wanted)
+        rows, scores = merged(parts, wanted, self._ranks) if len(parts) > 1 else parts[0]
         return (rows, scores) if own is None else without(rows, scores, own, k)
 
     def _of_night(
@@ -142,7 +154,7 @@ class OpenIndex:
             here = self.items.shard(number)
             inside = banned[(banned >= here.start) & (banned < here.stop)] - here.start
             if effort is None:
-                found = exact_top_k(queries, ann.vectors, k, hidden=inside)
+                found = ann.exact.top_k(queries, k, hidden=inside)
             else:
                 found = ann.search(queries, k, effort, inside)
             yield _behind(found, here.start)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from daybreak.errors import SettingsError
-from daybreak.learning import ITEM, USER
+from daybreak.learning import ITEM
 from daybreak.settings import Settings
 from daybreak.step_io import StepIO
 from daybreak.vectors import EmbeddingRun, run_of
+from indexing.ann import VERSION
+from indexing.arrays import Floats
 from indexing.choosing import standard
 from indexing.embedded import Embedded, night_embedded
-from indexing.scoring import Floats
 from indexing.spaces import Space, in_space
 from indexing.specification import Kind, Specification
 
@@ -25,11 +26,10 @@ UNITS = {"MB": 1 << 20, "GB": 1 << 30}
 
 @dataclass(frozen=True)
 class Plan:
-    """The vectors of a night and the index of each space."""
+    """The items of a night, their vectors, and the index of each space."""
 
     run: EmbeddingRun
     items: Embedded
-    users: Embedded
     specifications: Mapping[Space, Specification]
     seed: int
     folder: Path
@@ -39,9 +39,9 @@ class Plan:
         return in_space(space, self.items.vectors)
 
     def shard_path(self, space: Space, shard: int, vectors: Floats) -> Path:
-        """Where the index of a shard is kept until it is part of a release. The name tells what it was built from, so
-        that no shard of other vectors is ever taken."""
-        told = hashlib.sha256(f"{self.specifications[space]} {self.seed} {vectors.shape}".encode())
+        """Where the index of a shard is kept until it is part of a release. The name tells what it was built from and
+        by which FAISS, so that no other shard is ever taken."""
+        told = hashlib.sha256(f"{self.specifications[space]} {self.seed} {vectors.shape} {VERSION}".encode())
         told.update(np.ascontiguousarray(vectors).data)
         return self.folder / f"{space}-{shard:03d}-{told.hexdigest()[:24]}.faiss"
 
@@ -52,12 +52,11 @@ def night_plan(io: StepIO) -> Plan | None:
     run = run_of(io, io.ds)
     if run is None:
         return None
-    items, users = (night_embedded(io, run, entity, settings.index_shards) for entity in (ITEM, USER))
+    items = night_embedded(io, run, ITEM, settings.index_shards)
     seed = int(hashlib.sha256(f"index/{io.ds}/{settings.seed}".encode()).hexdigest()[:8], 16)
     return Plan(
         run,
         items,
-        users,
         {space: _specification(settings, items) for space in Space},
         seed,
         settings.root / "indexing" / io.ds,
@@ -65,11 +64,12 @@ def night_plan(io: StepIO) -> Plan | None:
 
 
 def _specification(settings: Settings, items: Embedded) -> Specification:
-    """What each shard is built as."""
+    """What each shard is built as: memory, and cells that are written down, are shared out among them."""
     rows = min(np.diff(items.starts).tolist())
     width = items.width
     if ":" in settings.index or settings.index == Kind.EXACT:
-        specification = Specification.parse(settings.index)
+        written = Specification.parse(settings.index)
+        specification = replace(written, cells=-(-written.cells // items.shards))
     else:
         kinds: dict[str, Kind | None] = {"auto": None, **{str(kind): kind for kind in Kind}}
         if settings.index not in kinds:

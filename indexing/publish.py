@@ -25,18 +25,18 @@ from daybreak.datasets import ITEMS
 from daybreak.errors import ReleaseError
 from daybreak.indexes import CHANNEL, INDEX_BUILDS, INDEX_GATES
 from daybreak.lake.schemas import data_schema
-from daybreak.learning import CHAMPIONS, Model
+from daybreak.learning import CHAMPIONS, USER, Model
 from daybreak.releases import ReleaseStore
 from daybreak.releases.manifest import day_of
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from indexing.arrays import NOWHERE, Ints
 from indexing.assembling import Asked, assembled
 from indexing.contents import Known, model_name
-from indexing.embedded import Embedded
+from indexing.embedded import Embedded, as_told, night_embedded
 from indexing.gates import BOTH, Gate, Judge, Limits, at_least, at_most, check_of, refuse_failed, rows_of, tail
 from indexing.opened import NOTHING, OpenIndex
 from indexing.plan import Plan, night_plan
-from indexing.scoring import NOWHERE, Ints
 from indexing.spaces import Space
 from indexing.writing import clear, write_night
 
@@ -67,7 +67,8 @@ def run(config: PublishConfig, io: StepIO) -> Summary:
         return {"release": "no champion yet"}
     store = io.releases(CHANNEL)
     filters = _filters(io, plan.items)
-    release_id = _built(config, io, store, plan, filters)
+    users = night_embedded(io, plan.run, USER, shards=1)
+    release_id = _built(config, io, store, plan, users, filters)
     gates = _verdict(config, io, store, plan, release_id, filters)
     io.write(INDEX_GATES, rows_of(gates, release_id))
     store.audit(release_id, [check_of(gate) for gate in gates])
@@ -78,26 +79,41 @@ def run(config: PublishConfig, io: StepIO) -> Summary:
         "version": plan.run.version,
         "release": release_id,
         "items": len(plan.items),
-        "users": len(plan.users),
+        "users": len(users),
     }
     io.write(INDEX_BUILDS, pa.Table.from_pylist([build], schema=data_schema(INDEX_BUILDS)))
-    clear(plan.folder)
+    clear(plan.folder, io.days(INDEX_BUILDS))
     summary = {**build, "shards": plan.items.shards, "for_users": str(plan.specifications[Space.FOR_USERS])}
-    if reason := store.reason_to_wait(config.ds):
+    if reason := store.reason_to_wait(config.ds) or _has_hours(store, release_id):
         return {**summary, "published": False, "because": reason}
     store.publish(release_id, reason=f"night {config.ds}", token=io.attempt.token)
     return {**summary, "published": True, "removed": len(store.collect(io.settings.keep_releases))}
 
 
-def _built(config: PublishConfig, io: StepIO, store: ReleaseStore, plan: Plan, filters: Mapping[str, Ints]) -> str:
+def _has_hours(store: ReleaseStore, release_id: str) -> str | None:
+    """Why the same night's release is not put in the place of what hours have made of it."""
+    live = store.current(verify=False) if store.current_id() else None
+    if live is not None and live.manifest.base == release_id:
+        return f"{live.id} is live, which is this very release and what came since"
+    return None
+
+
+def _built(
+    config: PublishConfig,
+    io: StepIO,
+    store: ReleaseStore,
+    plan: Plan,
+    users: Embedded,
+    filters: Mapping[str, Ints],
+) -> str:
     limits = config.limits
     asked = Asked(io.settings.index_recall, limits.recall_k, limits.questions, (NOTHING, *filters.values()))
-    index, anns = assembled(plan, io.ds, asked)
+    index, anns = assembled(plan, users, io.ds, asked)
     told = {"version": plan.run.version, "digest": plan.run.digest}
     built_from = {**io.origin, "models": {Model.TWO_TOWER.value: told}}
     model = model_name(Model.TWO_TOWER, plan.run.version)
     with store.build(ds=io.ds, model=model, surfaces=list(Space), built_from=built_from) as draft:
-        write_night(draft, plan, anns, index.contents)
+        write_night(draft, index, anns)
     return draft.release_id
 
 
@@ -124,7 +140,7 @@ def _verdict(
         at_least(BOTH, "opens", 1, 1),
         _of_champion(io, plan),
         *judge.of_vectors(),
-        *judge.of_ids(plan.items),
+        *judge.of_ids(as_told(io, plan.run)),
         *judge.of_canaries(canaries),
         *judge.of_recall(groups, filters),
         *judge.of_load(),

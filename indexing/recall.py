@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from indexing.scoring import NOWHERE, Ints
+from indexing.arrays import NOWHERE, Ints
 
 
 def recall(found: Ints, truth: Ints, counted: Ints | None = None) -> float:

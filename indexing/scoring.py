@@ -7,15 +7,10 @@ rows among equals: sorting such keys is the quickest way to a list.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from indexing.arrays import NOWHERE, Doubles, Floats, Ints
 from indexing.first_pass import turned
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-NOWHERE = -1
-"""The row where nothing was found."""
 NOTHING = np.iinfo(np.int64).max
 """The key of no row, which sorts last."""
 LOWER_HALF = (1 << 32) - 1
@@ -52,9 +47,9 @@ def best_of(queries: Floats, vectors: Floats, candidates: Ints, k: int) -> tuple
     return unkeyed(np.sort(keys[:, :k], axis=1))
 
 
-def in_order(rows: Ints, scores: Floats, k: int) -> tuple[Ints, Floats]:
-    """The first k of each line, best first, equals by row."""
-    order = np.lexsort((rows, -scores), axis=1)[:, :k]
+def in_order(rows: Ints, scores: Floats, k: int, ranks: Ints) -> tuple[Ints, Floats]:
+    """The first k of each line, best first, equals by the rank of their rows."""
+    order = np.lexsort((ranks[rows], -scores), axis=1)[:, :k]
     return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
 
 

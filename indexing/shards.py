@@ -11,7 +11,10 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from indexing.scoring import Floats, Ints, in_order
+from indexing.arrays import Floats, Ints
+from indexing.scoring import (
+    in_order,
+)
 
 
 def shard_of(ids: pa.Array, shards: int) -> Ints:
@@ -22,9 +25,8 @@ def shard_of(ids: pa.Array, shards: int) -> Ints:
     return (np.fromiter(hashes, np.uint64, len(ids)) % np.uint64(shards)).astype(np.int64)
 
 
-def merged(parts: Sequence[tuple[Ints, Floats]], k: int) -> tuple[Ints, Floats]:
-    """The k best of what parts found, each its best k: the same as one search over all would find."""
-    if len(parts) == 1:
-        return parts[0]
+def merged(parts: Sequence[tuple[Ints, Floats]], k: int, ranks: Ints) -> tuple[Ints, Floats]:
+    """The k best of what parts found, each its best k: the same as one search over all would find, where equals come by
+    their rank."""
     rows, scores = (np.concatenate([part[side] for part in parts], axis=1) for side in (0, 1))
-    return in_order(rows, scores, k)
+    return in_order(rows, scores, k, ranks)

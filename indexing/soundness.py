@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
-from indexing.scoring import Floats
+from indexing.arrays import Doubles, Floats
 
-Doubles = npt.NDArray[np.float64]
 LOOKED_AT = 20_000
-"""Vectors that are looked at, at most, evenly over all."""
+"""Vectors that are looked at, at most, evenly over all, to see which directions they fill."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a set of vectors looks like. `rank` is how many directions they fill: e to the entropy of their spectrum."""
-
-    usual: float
-    longest: float
-    rank: float
+def longest_by_usual(vectors: Floats, among: Floats) -> float:
+    """How many times as long as is usual `among` others the longest of some vectors is, with its bias or without."""
+    return max(_longest(vectors, among), _longest(vectors[:, :-1], among[:, :-1]))
 
 
-def shape_of(vectors: Floats) -> Shape:
-    """The shape of vectors, without their bias. Vectors that lie at one point fill as little as those on a line."""
+def _longest(vectors: Floats, among: Floats) -> float:
+    usual = float(np.median(_lengths(among)))
+    return float(_lengths(vectors).max()) / max(usual, 1e-12)
+
+
+def _lengths(vectors: Floats) -> Doubles:
+    lengths: Doubles = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    return lengths
+
+
+def filled(vectors: Floats) -> float:
+    """How many directions vectors fill, without their bias. At one point they fill as little as on a line."""
     plain = _some(vectors)[:, :-1].astype(np.float64)
-    lengths = np.linalg.norm(plain, axis=1)
-    usual, longest = (float(np.quantile(lengths, share)) for share in (0.5, 1.0))
-    return Shape(usual, longest, min(effective_rank(plain), effective_rank(plain - plain.mean(axis=0))))
+    return min(effective_rank(plain), effective_rank(plain - plain.mean(axis=0)))
 
 
 def effective_rank(vectors: Doubles) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from daybreak.vectors import directions
-from indexing.scoring import Floats
+from indexing.arrays import Floats
 
 
 class Space(StrEnum):

@@ -107,13 +107,17 @@ class Specification:
         }
         return sizes[self.kind]
 
+    @property
+    def least_rows(self) -> int:
+        """So many vectors it is learned from at least."""
+        return max(self.cells, LEAST_TO_CODE.get(self.kind, 0))
+
     def refuse_few(self, rows: int, whose: str) -> None:
         """Says where there are too few vectors for such an index."""
-        least = max(self.cells, LEAST_TO_CODE.get(self.kind, 0))
-        if rows < least:
+        if rows < self.least_rows:
             raise InputError(
-                f"{whose}: an index {self} is learned from {least:,} vectors at least, found {rows:,}; choose exact,"
-                " or fewer cells, or fewer shards"
+                f"{whose}: an index {self} is learned from {self.least_rows:,} vectors at least, found {rows:,}; choose"
+                " exact, or fewer cells, or fewer shards"
             )
 
 

@@ -23,10 +23,10 @@ from typing import Any, Literal
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from daybreak.errors import InputError
+from indexing.arrays import Bytes, Floats, Ints
 
 CODEWORDS = 256
 """Centroids of each part of a product quantizer: what a byte tells apart."""
@@ -34,10 +34,6 @@ SCORES = 2**22
 """Products that are held at once: few enough for a processor's cache, enough to occupy a GPU."""
 NUDGE = 1 / 1024
 """How far the halves of a cell are moved apart."""
-
-Floats = npt.NDArray[np.float32]
-Whole = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class _Rows:
             where = slice(start, start + self.block)
             yield where, torch.tensor(self.vectors[where], device=self.device)
 
-    def take(self, rows: Whole) -> torch.Tensor:
+    def take(self, rows: Ints) -> torch.Tensor:
         return torch.from_numpy(self.vectors[rows]).to(self.device)
 
 
@@ -105,14 +101,14 @@ class _Filed:
 
     rows: _Rows
     centroids: torch.Tensor
-    cells: Whole
+    cells: Ints
 
     def residuals(self) -> Iterator[torch.Tensor]:
         """What is left of each vector without its centroid, block by block."""
         for where, part in self.rows:
             yield part - self.centroids[torch.from_numpy(self.cells[where]).to(part.device)]
 
-    def residuals_of(self, rows: Whole) -> torch.Tensor:
+    def residuals_of(self, rows: Ints) -> torch.Tensor:
         return self.rows.take(rows) - self.centroids[torch.from_numpy(self.cells[rows]).to(self.centroids.device)]
 
 
@@ -124,7 +120,7 @@ class _Study:
     iterations: int
     train_rows: int
 
-    def sample(self, found: int, centroids: int) -> Whole:
+    def sample(self, found: int, centroids: int) -> Ints:
         """Rows to learn so many centroids from, in order."""
         drawn = torch.randperm(found, generator=self.generator)[: self.train_rows * centroids]
         return np.sort(drawn.numpy())
@@ -233,7 +229,7 @@ def _scalar(filed: _Filed, recipe: Recipe) -> tuple[Any, Bytes]:
     return index, np.concatenate([encoded(residuals) for residuals in filed.residuals()])
 
 
-def _fill(index: Any, cells: Whole, codes: Bytes) -> None:
+def _fill(index: Any, cells: Ints, codes: Bytes) -> None:
     """Puts each row's number and code into the list of its cell, in order of rows."""
     order = np.argsort(cells, kind="stable").astype(np.int64)
     ends = np.cumsum(np.bincount(cells, minlength=index.nlist))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from daybreak.releases import Draft, Release
 from indexing.ann import Ann
+from indexing.arrays import Floats
 from indexing.contents import (
     ALIKE_FILE,
     CONTENTS_FILE,
@@ -22,24 +23,22 @@ from indexing.contents import (
 )
 from indexing.embedded import write_embedded
 from indexing.opened import OpenIndex
-from indexing.plan import Plan
-from indexing.scoring import Floats
-from indexing.spaces import Space
+from indexing.spaces import Space, in_space
 
 
-def write_night(draft: Draft, plan: Plan, anns: Mapping[Space, Sequence[Ann]], contents: Contents) -> None:
+def write_night(draft: Draft, index: OpenIndex, anns: Mapping[Space, Sequence[Ann]]) -> None:
     """A night's index, whole."""
-    for name, embedded in ((USERS_FILE, plan.users), (ITEMS_FILE, plan.items)):
-        write_embedded(draft.path / name, embedded, contents.digest)
+    for name, embedded in ((USERS_FILE, index.users), (ITEMS_FILE, index.items)):
+        write_embedded(draft.path / name, embedded, index.contents.digest)
         draft.add(name, rows=len(embedded))
-    _save(draft.path / ALIKE_FILE, plan.vectors(Space.FOR_ITEMS))
-    draft.add(ALIKE_FILE, rows=len(plan.items))
+    _save(draft.path / ALIKE_FILE, in_space(Space.FOR_ITEMS, index.items.vectors))
+    draft.add(ALIKE_FILE, rows=len(index.items))
     for space, shards in anns.items():
         for number, ann in enumerate(shards):
             if ann.index is not None:
                 ann.write(draft.path / shard_file(space, number))
                 draft.add(shard_file(space, number), rows=len(ann.vectors))
-    _write_page(draft, contents)
+    _write_page(draft, index.contents)
 
 
 def _save(path: Path, vectors: Floats) -> None:
@@ -50,10 +49,10 @@ def _save(path: Path, vectors: Floats) -> None:
         file.write(array.data)
 
 
-def write_delta(draft: Draft, release: Release, before: Contents, index: OpenIndex) -> None:
+def write_delta(draft: Draft, release: Release, index: OpenIndex) -> None:
     """The index of a release with what came since: the files of the night are the very same, only the delta is new."""
-    for name in before.parts:
-        if name != DELTA_FILE:
+    for name in release.manifest.files:
+        if name not in (DELTA_FILE, CONTENTS_FILE):
             draft.take(name, release)
     if index.fresh is not None:
         write_embedded(draft.path / DELTA_FILE, index.fresh, index.contents.digest)
@@ -67,8 +66,9 @@ def _write_page(draft: Draft, contents: Contents) -> None:
     draft.add(CONTENTS_FILE, rows=1)
 
 
-def clear(folder: Path) -> None:
-    """Removes what shards left of earlier days; those of this day are there for who publishes it once more."""
-    for left in folder.parent.glob("*"):
-        if left.name < folder.name:
-            shutil.rmtree(left, ignore_errors=True)
+def clear(folder: Path, published: Iterable[str]) -> None:
+    """Removes the shards of earlier days that were published; those of this day are there for who publishes it once
+    more, and those of others for who has not done so yet."""
+    for day in published:
+        if day < folder.name:
+            shutil.rmtree(folder.parent / day, ignore_errors=True)

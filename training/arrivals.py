@@ -1,4 +1,5 @@
-"""Makes the vectors of items that came or changed since the night of the live index, in `embeddings/arrivals`.
+"""Makes the vectors of items that came, changed or launched since the night of the live index, in
+`embeddings/arrivals`.
 
 The version that the live index is of makes them, whatever is champion by now: vectors of two models cannot be searched
 together. What was counted of an item is taken from the night of the index, so a new item is what its catalogue entry
@@ -52,6 +53,7 @@ def run(config: ArrivalsConfig, io: StepIO) -> Summary:
     rows = {
         "version": pa.array([version] * len(arrived), pa.int32()),
         "digest": pa.array([digest] * len(arrived), pa.string()),
+        "night": pa.array([base.stands_on] * len(arrived), pa.string()),
         "item_id": arrived,
         "vector": listed(vectors),
     }
@@ -66,14 +68,15 @@ def _model_of(release: Release) -> tuple[int, str]:
 
 
 def _arrived(io: StepIO, night: str) -> pa.Array:
-    """The items with a state that was delivered after the night, and that may be shown."""
+    """The items that may be shown, and that the night did not know as they are: their state was delivered since, or
+    they have launched since."""
     since = days_before(night, -1)
     changed = (
         io.read(ITEMS, since=since, columns=["item_id"])["item_id"] if since <= io.ds else pa.array([], pa.string())
     )
     states = io.state(ITEMS)
-    shown = states.filter(may_be_shown(states, io.ds))["item_id"]
-    return pc.unique(shown.filter(pc.is_in(shown, value_set=pc.unique(changed)))).sort()
+    came = pc.or_(pc.is_in(states["item_id"], value_set=pc.unique(changed)), pc.invert(may_be_shown(states, night)))
+    return states.filter(pc.and_(may_be_shown(states, io.ds), came))["item_id"].combine_chunks().sort()
 
 
 def _vectors(io: StepIO, night: str, number: int, items: IdMap) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,20 +66,23 @@ class Maker:
         if self.standing is not None:
             stands = (places >= 0) & (self.standing.inputs[places] == prints)
         chosen = np.arange(len(rows)) if whole else np.flatnonzero(~stands)
-        vectors = self._made((encoded.of_rows(chosen), memory[chosen]), prints[chosen])
-        self._refuse_nan(rows[chosen], vectors)
+        vectors = self._made(rows[chosen], (encoded.of_rows(chosen), memory[chosen]), prints[chosen])
         gap = None
         if whole and self.standing is not None and stands.any():
             gap = _apart(self.standing.vectors[places[stands]], vectors[stands])
         return Block(rows[chosen], prints[chosen], vectors, gap)
 
-    def _made(self, inputs: Inputs, prints: Ints) -> Vectors:
+    def _made(self, rows: Ints, inputs: Inputs, prints: Ints) -> Vectors:
         """The vectors, from disk where the same were made before an interruption."""
         path = self.folder / f"{self.name}-{hashlib.sha256(prints.tobytes()).hexdigest()[:24]}.npy"
-        if not path.exists():
-            with written_beside(path) as file:
-                np.save(file, self.tower(*inputs), allow_pickle=False)
-        vectors: Vectors = np.load(path, allow_pickle=False)
+        with suppress(OSError, ValueError, EOFError):  # not there, or cut short: they are made again
+            kept: Vectors = np.load(path, allow_pickle=False)
+            if len(kept) == len(rows):
+                return kept
+        vectors = self.tower(*inputs)
+        self._refuse_nan(rows, vectors)
+        with written_beside(path) as file:
+            np.save(file, vectors, allow_pickle=False)
         return vectors
 
     def _refuse_nan(self, rows: Ints, vectors: Vectors) -> None:

@@ -106,7 +106,9 @@ def _standing(io: StepIO, last: EmbeddingRun | None) -> dict[str, Standing]:
     by = {entity: rows.filter(pc.equal(rows["entity"], entity)) for entity in ENTITIES}
     return {
         entity: Standing(
-            IdMap(mine["entity_id"]), mine["inputs"].to_numpy(), matrix_of(mine["vector"], EMBEDDINGS.name)
+            IdMap(mine["entity_id"]),
+            mine["inputs"].to_numpy(),
+            matrix_of(mine["vector"], EMBEDDINGS.name, "run it with full=true"),
         )
         for entity, mine in by.items()
         if mine.num_rows
@@ -178,9 +180,13 @@ def _note(io: StepIO, stands_on: EmbeddingRun, view: NightView, made: int, gap: 
 
 @contextmanager
 def _unfinished(io: StepIO, champion: EmbeddingRun) -> Iterator[Path]:
-    """Where finished blocks of this night and model are kept until the commit; those of others are cleared away."""
+    """Where finished blocks of this night and model are kept until the commit. With them go those of other models, and
+    of nights that have committed since."""
     shelf = io.settings.scratch / "embeddings"
     folder = shelf / f"{io.ds}-{champion.digest[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
-    rmtree(shelf, ignore_errors=True)
+    done = {io.ds, *io.days(EMBEDDING_RUNS)}
+    for left in shelf.iterdir():
+        if left.name.rpartition("-")[0] in done:
+            rmtree(left, ignore_errors=True)

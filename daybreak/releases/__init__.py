@@ -5,6 +5,7 @@ Reading and writing them needs the standard library alone, so the reader shares 
 
 from daybreak.releases.manifest import FileEntry, Manifest
 from daybreak.releases.pointer import Pointer
-from daybreak.releases.store import Check, Draft, Release, ReleaseStore
+from daybreak.releases.release import Check, Draft, Release
+from daybreak.releases.store import ReleaseStore
 
 __all__ = ["Check", "Draft", "FileEntry", "Manifest", "Pointer", "Release", "ReleaseStore"]

@@ -36,13 +36,15 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a release holds and where it came from."""
+    """What a release holds and where it came from. `base` is the release that it only adds to, as an hour adds to its
+    night; None where it stands by itself."""
 
     ds: str
     model: str
     surfaces: tuple[str, ...]
     files: dict[str, FileEntry]
     built_from: dict[str, Any] = field(default_factory=dict)
+    base: str | None = None
 
     @property
     def content_digest(self) -> str:
@@ -78,6 +80,7 @@ class Manifest:
                 surfaces=tuple(document["surfaces"]),
                 files={name: FileEntry(**entry) for name, entry in document["files"].items()},
                 built_from=document["built_from"],
+                base=document["base"],
             )
         except FileNotFoundError:
             raise ReleaseError(f"release {folder.name} has no {MANIFEST_FILE}: it was never finished") from None

@@ -11,7 +11,7 @@ from daybreak.errors import ReleaseError
 from daybreak.files import write_atomically
 from daybreak.releases.manifest import day_of
 
-HISTORY_LENGTH = 50
+HISTORY_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,25 @@ class Pointer:
 
     @property
     def before_current(self) -> list[str]:
-        """Releases published before the one that is live, the latest first, each once."""
-        published = [flip.release for flip in self.history if flip.action == "publish"]
-        until = (
-            len(published) - 1 - published[::-1].index(self.release) if self.release in published else len(published)
-        )
-        return [release for release in dict.fromkeys(reversed(published[:until])) if release != self.release]
+        """Releases published before the one that is live, the latest first, each once; without those that a rollback
+        left behind and nobody has made live since."""
+        published, abandoned = [], set[str]()
+        live = ""
+        for flip in self.history:
+            if flip.action == "publish":
+                published.append(flip.release)
+            elif flip.action == "rollback" and _came_before(flip.release, live, published):
+                abandoned.add(live)
+            abandoned.discard(flip.release)
+            live = flip.release
+        until = _last(self.release, published) if self.release in published else len(published)
+        left = abandoned | {self.release}
+        return [release for release in dict.fromkeys(reversed(published[:until])) if release not in left]
+
+    @property
+    def were_live(self) -> set[str]:
+        """Every release that is live or was, as far back as is remembered."""
+        return {flip.release for flip in self.history}
 
     def newest_attempt_at(self, ds: str) -> int:
         """The newest attempt that published a release of day `ds`; 0 where none did."""
@@ -81,3 +94,12 @@ class Pointer:
     def write(self, path: Path) -> None:
         """Flips: after this returns the new pointer is on disk; a crash before leaves the old one."""
         write_atomically(path, json.dumps(asdict(self), indent=2).encode() + b"\n")
+
+
+def _came_before(release: str, other: str, published: list[str]) -> bool:
+    return release in published and other in published and _last(release, published) < _last(other, published)
+
+
+def _last(release: str, published: list[str]) -> int:
+    """The place at which it was published last."""
+    return len(published) - 1 - published[::-1].index(release)

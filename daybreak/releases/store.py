@@ -3,6 +3,7 @@
     <root>/<channel>/CURRENT                the pointer
                     /<ds>-<digest>/         a release: manifest.json, audit.json and its files
                     /.draft-<pid>-<n>/      one being written; nobody reads it
+                    /.unproven-<pid>-<n>    the id of one that its writer has still to audit
 
 A release is written beside, renamed into place whole, audited, and only then may the pointer name it. There is no
 other implementation of this: lists, indexes and whatever comes later publish through here.
@@ -16,107 +17,22 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from daybreak.errors import ReleaseError, StaleAttempt
-from daybreak.files import fsync_dir, fsync_file, is_alive, locked, remove_leftovers, sha256_of, write_atomically
-from daybreak.releases.manifest import MANIFEST_FILE, FileEntry, Manifest, day_of
+from daybreak.files import fsync_dir, is_alive, locked, remove_leftovers, write_atomically
+from daybreak.releases.manifest import Manifest, day_of
 from daybreak.releases.pointer import Pointer
+from daybreak.releases.release import AUDIT_FILE, Check, Draft, Release
 
-AUDIT_FILE = "audit.json"
 POINTER_FILE = "CURRENT"
 DRAFT_PREFIX = ".draft-"
 TRASH_PREFIX = ".trash-"
+UNPROVEN_PREFIX = ".unproven-"
 _numbers = itertools.count()
 _open_drafts: set[Path] = set()
-
-
-@dataclass(frozen=True)
-class Check:
-    """One result of an audit."""
-
-    name: str
-    passed: bool
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Release:
-    """A finished release on disk."""
-
-    id: str
-    path: Path
-    manifest: Manifest
-
-    def file(self, name: str) -> Path:
-        """The path of a file that the manifest lists."""
-        if name not in self.manifest.files:
-            raise ReleaseError(f"release {self.id} holds no file {name}; it holds: {', '.join(self.manifest.files)}")
-        return self.path / name
-
-    @property
-    def checks(self) -> list[Check] | None:
-        """The results of its audit; None before it was audited."""
-        try:
-            document = json.loads((self.path / AUDIT_FILE).read_bytes())
-            if document["content_digest"] != self.manifest.content_digest:
-                return None
-            return [Check(**check) for check in document["checks"]]
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ReleaseError(
-                f"the audit of release {self.id} cannot be read ({error}); run its publish step again"
-            ) from None
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it was audited and every check passed."""
-        checks = self.checks
-        return checks is not None and all(check.passed for check in checks)
-
-
-class Draft:
-    """A release being written. Put files under `path`, then `add` each."""
-
-    def __init__(self, path: Path, ds: str, model: str, surfaces: tuple[str, ...], built_from: dict[str, Any]) -> None:
-        self.path = path
-        self.release_id = ""
-        self._manifest = Manifest(ds=ds, model=model, surfaces=surfaces, files={}, built_from=built_from)
-
-    def add(self, name: str, rows: int) -> None:
-        """Records a finished file: its size, checksum and number of rows."""
-        path = self.path / name
-        fsync_file(path)
-        entry = FileEntry(bytes=path.stat().st_size, sha256=sha256_of(path), rows=rows)
-        self._manifest = replace(self._manifest, files={**self._manifest.files, name: entry})
-
-    def take(self, name: str, release: Release) -> None:
-        """Takes a file of a finished release as it is: by a link where the disk can, so that it costs nothing."""
-        source = release.file(name)
-        try:
-            os.link(source, self.path / name)
-        except OSError:
-            shutil.copyfile(source, self.path / name)
-            fsync_file(self.path / name)
-        entry = release.manifest.files[name]
-        self._manifest = replace(self._manifest, files={**self._manifest.files, name: entry})
-
-    @property
-    def files(self) -> dict[str, FileEntry]:
-        """What was added so far."""
-        return dict(self._manifest.files)
-
-    def finish(self) -> Manifest:
-        """Writes the manifest, last."""
-        strays = {path.name for path in self.path.iterdir()} - set(self._manifest.files)
-        if strays:
-            raise ReleaseError(f"draft {self.path.name} holds files nobody added: {', '.join(sorted(strays))}")
-        write_atomically(self.path / MANIFEST_FILE, self._manifest.to_bytes())
-        self.release_id = self._manifest.release_id
-        return self._manifest
 
 
 class ReleaseStore:
@@ -143,7 +59,7 @@ class ReleaseStore:
         return self.open(release_id, verify=verify)
 
     def open(self, release_id: str, verify: bool = True) -> Release:
-        """A release by its id, or by an unmistakable beginning of it."""
+        """A release by its id, or by an unmistakable beginning of it: a day means its night, whatever was added."""
         path = self.folder / self._full_id(release_id)
         manifest = Manifest.read(path)
         if manifest.release_id != path.name:
@@ -171,6 +87,8 @@ class ReleaseStore:
         matches = [name for name in self._ids() if name.startswith(release_id)]
         if release_id in matches:
             return release_id
+        if len(matches) > 1:
+            matches = [name for name in matches if not self._adds_to_another(name)] or matches
         if len(matches) != 1:
             found = "none" if not matches else f"{len(matches)}: {', '.join(sorted(matches))}"
             raise ReleaseError(
@@ -178,13 +96,22 @@ class ReleaseStore:
             )
         return matches[0]
 
+    def _adds_to_another(self, release_id: str) -> bool:
+        try:
+            return Manifest.read(self.folder / release_id).base is not None
+        except ReleaseError:
+            return False
+
     # Writing
 
     @contextlib.contextmanager
-    def build(self, *, ds: str, model: str, surfaces: Iterable[str], built_from: dict[str, Any]) -> Iterator[Draft]:
+    def build(
+        self, *, ds: str, model: str, surfaces: Iterable[str], built_from: dict[str, Any], base: str | None = None
+    ) -> Iterator[Draft]:
         """Writes a release: the block fills the draft, the end of the block renames it into place, whole.
 
-        The same content built again is the same release: the draft is dropped and the release that is there stays.
+        The same content built again is the same release: the draft is dropped and the release that is there stays. No
+        clean-up takes it before this process has audited it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sweep()
@@ -192,7 +119,7 @@ class ReleaseStore:
         _open_drafts.add(path)
         try:
             path.mkdir()
-            draft = Draft(path, ds, model, tuple(surfaces), built_from)
+            draft = Draft(path, Manifest(ds, model, tuple(surfaces), {}, built_from, base))
             yield draft
             manifest = draft.finish()
             self._move_in(path, manifest)
@@ -203,6 +130,8 @@ class ReleaseStore:
     def _move_in(self, path: Path, manifest: Manifest) -> None:
         place = self.folder / manifest.release_id
         with locked(self.folder / ".lock"):
+            mark = self.folder / f"{UNPROVEN_PREFIX}{os.getpid()}-{next(_numbers)}"
+            write_atomically(mark, manifest.release_id.encode())
             if place.exists():
                 if self._is_whole(place):
                     return
@@ -219,7 +148,8 @@ class ReleaseStore:
         return True
 
     def audit(self, release_id: str, checks: Iterable[Callable[[Release], Check]]) -> list[Check]:
-        """Verifies the bytes, runs the checks on the release as it lies on disk, and records the results beside it."""
+        """Verifies the bytes, runs the checks on the release as it lies on disk, and records the results beside it. A
+        release that has been live was proven: a later verdict is returned, and does not take that back."""
         release = self.open(release_id, verify=True)
         results = [Check("checksums", True), *(check(release) for check in checks)]
         document = {
@@ -228,8 +158,20 @@ class ReleaseStore:
         }
         with locked(self.folder / ".lock"):
             self.open(release_id, verify=False)
-            write_atomically(release.path / AUDIT_FILE, json.dumps(document, indent=2).encode() + b"\n")
+            if not (release.is_good and release.id in self._were_live()):
+                write_atomically(release.path / AUDIT_FILE, json.dumps(document, indent=2).encode() + b"\n")
+            for mark, writer in self._unproven().items():
+                if writer == os.getpid() and mark.read_text() == release.id:
+                    mark.unlink()
         return results
+
+    def _were_live(self) -> set[str]:
+        pointer = self.pointer()
+        return pointer.were_live if pointer else set()
+
+    def _unproven(self) -> dict[Path, int]:
+        """What marks releases that are still to be audited, and by which process."""
+        return {mark: int(mark.name.rsplit("-", 2)[1]) for mark in self.folder.glob(f"{UNPROVEN_PREFIX}*")}
 
     # Flipping
 
@@ -306,13 +248,15 @@ class ReleaseStore:
     # Cleaning up
 
     def collect(self, keep: int) -> list[str]:
-        """Removes all but the newest `keep` good releases, what is live and what was live before it."""
+        """Removes all but the newest `keep` good releases that stand by themselves, what is live, what was live before
+        it, and what another process is proving."""
         if keep < 2:
             raise ReleaseError(f"clean-up must keep at least 2 releases, not {keep}")
         with locked(self.folder / ".lock"):
             pointer = self.pointer()
             good = [name for name in self.ids() if self._looks_good(name)]
-            kept = set(good[:keep])
+            kept = set([name for name in good if not self._adds_to_another(name)][:keep])
+            kept |= {mark.read_text() for mark, writer in self._unproven().items() if is_alive(writer)}
             if pointer:
                 kept |= {pointer.release, *[name for name in pointer.before_current if name in good][:1]}
             removed = sorted(set(self._ids()) - kept)
@@ -340,4 +284,7 @@ class ReleaseStore:
             writer = int(path.name.rsplit("-", 2)[1])
             if path not in _open_drafts and (writer == os.getpid() or not is_alive(writer)):
                 shutil.rmtree(path, ignore_errors=True)
+        for mark, writer in self._unproven().items():
+            if not is_alive(writer):
+                mark.unlink(missing_ok=True)
         remove_leftovers(self.folder)

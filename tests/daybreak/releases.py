@@ -7,9 +7,9 @@ from daybreak.releases import Check, Release, ReleaseStore
 MODEL, SURFACES = "model", ("for_you",)
 
 
-def build(store: ReleaseStore, ds: str, content: str = "lists") -> str:
+def build(store: ReleaseStore, ds: str, content: str = "lists", base: str | None = None) -> str:
     """Builds a release of two files; its id."""
-    with store.build(ds=ds, model=MODEL, surfaces=SURFACES, built_from={"tables": {}}) as draft:
+    with store.build(ds=ds, model=MODEL, surfaces=SURFACES, built_from={"tables": {}}, base=base) as draft:
         (draft.path / "lists").write_text(content * 50)
         draft.add("lists", rows=50)
         (draft.path / "items").write_text("items")
@@ -22,6 +22,13 @@ def audited(store: ReleaseStore, ds: str, content: str = "lists", passes: bool =
     release_id = build(store, ds, content)
     store.audit(release_id, [lambda release: Check("taste", passes, "as the test wants it")])
     return release_id
+
+
+def added(store: ReleaseStore, night: str, hour: int) -> str:
+    """Builds, audits and publishes what an hour adds to a night; its id."""
+    release_id = build(store, night.rpartition("-")[0], f"hour {hour}", base=night)
+    store.audit(release_id, [])
+    return store.publish(release_id, reason=f"hour {hour}").id
 
 
 def published(store: ReleaseStore, ds: str, content: str = "lists", token: int = 0) -> Release:

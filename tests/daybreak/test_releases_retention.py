@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from daybreak.errors import ReleaseError
-from daybreak.releases import ReleaseStore
-from tests.daybreak.releases import audited, build
+from daybreak.releases import Check, ReleaseStore
+from tests.daybreak.releases import added, audited, build, published
 
 DAYS = st.sampled_from([f"2026-11-{number:02d}" for number in range(10, 18)])
 CONTENTS = st.sampled_from(["a", "b"])
@@ -27,7 +28,9 @@ class Nights(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp())
         self.store = ReleaseStore(self.root)
         self.good: set[str] = set()
+        self.unproven: set[str] = set()
         self.published: list[str] = []
+        self.abandoned: set[str] = set()
         self.live: str | None = None
         self.pinned = False
 
@@ -45,6 +48,7 @@ class Nights(RuleBasedStateMachine):
         self.store.publish(release, reason="night")
         if release != self.live:
             self.published.append(release)
+            self.abandoned.discard(release)
         self.live = release
 
     @rule(ds=DAYS)
@@ -54,8 +58,8 @@ class Nights(RuleBasedStateMachine):
             self.store.publish(bad, reason="night")
 
     @rule(ds=DAYS)
-    def a_night_that_dies_before_its_audit(self, ds: str) -> None:
-        build(self.store, ds, "unaudited")
+    def a_night_that_is_not_audited_yet(self, ds: str) -> None:
+        self.unproven.add(build(self.store, ds, "unaudited"))
 
     @rule(pin=st.booleans())
     def roll_back(self, pin: bool) -> None:
@@ -67,6 +71,7 @@ class Nights(RuleBasedStateMachine):
                 self.store.rollback(reason="bad", pin=pin)
             return
         assert self.store.rollback(reason="bad", pin=pin).id == before
+        self.abandoned.add(self.live)
         self.live, self.pinned = before, pin
 
     @rule(pinned=st.booleans())
@@ -81,7 +86,7 @@ class Nights(RuleBasedStateMachine):
         removed = set(self.store.collect(keep))
         newest = set(sorted(self.good, reverse=True)[:keep])
         kept = {release.id for release in self.store.finished()}
-        assert kept == newest | {release for release in (self.live, before) if release}
+        assert kept == newest | self.unproven | {release for release in (self.live, before) if release}
         assert not removed & kept
         self.good &= kept
 
@@ -96,15 +101,69 @@ class Nights(RuleBasedStateMachine):
         assert {release.id for release in self.store.finished() if release.is_good} == self.good
 
     def _before_live(self) -> str | None:
-        """The last good release that was published before what is live was."""
+        """The last good release that was published before what is live was, and that no rollback left since."""
         assert self.live is None or self.live in self.published
         last = max((place for place, name in enumerate(self.published) if name == self.live), default=0)
-        earlier = [name for name in self.published[:last] if name != self.live and name in self.good]
+        left = {self.live, *self.abandoned}
+        earlier = [name for name in self.published[:last] if name not in left and name in self.good]
         return earlier[-1] if earlier else None
 
 
 TestAnySequenceOfNights = Nights.TestCase
 TestAnySequenceOfNights.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+
+
+def test_clean_up_takes_what_a_dead_process_never_audited(tmp_path: Path) -> None:
+    """What its own process is still proving is left alone; what nobody will ever prove goes."""
+    store = ReleaseStore(tmp_path)
+    kept = [published(store, f"2026-11-0{number}").id for number in (1, 2)]
+    writer = multiprocessing.get_context("fork").Process(target=build, args=(store, "2026-11-03"))
+    writer.start()
+    writer.join()
+    mine = build(store, "2026-11-04")
+    [removed] = store.collect(keep=2)
+    assert removed.startswith("2026-11-03-")
+    assert {release.id for release in store.finished()} == {*kept, mine}
+    store.audit(mine, [])
+    assert not list(store.folder.glob(".unproven-*"))
+
+
+def test_what_adds_to_a_night_takes_no_nights_place(tmp_path: Path) -> None:
+    """Clean-up counts nights: however many hours were added to one of them, only that which is live, and that before
+    it, are kept beside; and a bare day goes on meaning its night."""
+    store = ReleaseStore(tmp_path)
+    nights = [published(store, f"2026-11-0{number}").id for number in (1, 2, 3)]
+    hours = [added(store, nights[-1], hour) for hour in range(5)]
+    assert store.open("2026-11-03").id == nights[-1]
+    store.collect(keep=2)
+    assert {release.id for release in store.finished()} == {*nights[1:], *hours[-2:]}
+    assert store.rollback(reason="odd", to="2026-11-03").id == nights[-1]
+
+
+def test_a_rollback_never_goes_to_what_a_rollback_left(tmp_path: Path) -> None:
+    """Unless it was made live again."""
+    store = ReleaseStore(tmp_path)
+    first, second, third = [published(store, f"2026-11-0{number}").id for number in (1, 2, 3)]
+    assert store.rollback(reason="third is bad", pin=False).id == second
+    published(store, "2026-11-04")
+    assert store.rollback(reason="fourth too", pin=False).id == second
+    assert store.rollback(reason="second too", pin=False).id == first
+    assert store.rollback(reason="third was well after all", to=third, pin=False).id == third
+    published(store, "2026-11-05")
+    assert store.rollback(reason="fifth is bad").id == third
+
+
+def test_a_verdict_is_not_taken_back_from_what_is_live(tmp_path: Path) -> None:
+    """A night that is audited again, and fails by the clock say, says so; what is live was proven, and can be gone back
+    to. What never was live is judged anew."""
+    store = ReleaseStore(tmp_path)
+    live = published(store, "2026-11-01").id
+    beside = audited(store, "2026-11-02")
+    for release in (live, beside):
+        told = store.audit(release, [lambda release: Check("clock", False, "a busy machine")])
+        assert [check.passed for check in told] == [True, False]
+    assert store.open(live).is_good
+    assert not store.open(beside).is_good
 
 
 def test_clean_up_refuses_to_keep_fewer_than_two(tmp_path: Path) -> None:

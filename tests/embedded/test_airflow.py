@@ -41,7 +41,7 @@ watched*jobs.ingest*) timeout 60 sh -c 'until [ -e {folder}/seen ]; do sleep 0.0
 esac
 """
 NIGHT = """
-import sys
+import signal, sys
 from pathlib import Path
 from daybreak.night import run_nights
 from daybreak.settings import Settings
@@ -49,6 +49,7 @@ class Silent:
     def say(self, message): print(message, flush=True)
     def follow(self, ds, run): pass
     def finish(self, nights): print("finished", len(nights.outcomes), flush=True)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell inherit that it is ignored
 run_nights(Settings(**eval(sys.argv[1])), sys.argv[2:], Silent())
 """
 

@@ -16,9 +16,7 @@ from daybreak.releases import Draft
 from daybreak.settings import Settings
 from indexing import assembling
 from indexing import publish as publishing
-from indexing.contents import Contents
 from indexing.opened import OpenIndex
-from indexing.plan import Plan
 from indexing.spaces import Space
 from indexing.specification import Effort, Specification
 from indexing.writing import write_night
@@ -35,6 +33,7 @@ from tests.indexing.vectors import (
     publish,
     put_night,
     shards,
+    states,
     store_of,
     world,
 )
@@ -103,6 +102,11 @@ def one_long(table: np.ndarray) -> np.ndarray:
     return np.r_[table[:1] * np.float32(1_000), table[1:]]
 
 
+def one_wanted(table: np.ndarray) -> np.ndarray:
+    """One entry that everybody would be given first."""
+    return np.c_[table[:, :-1], np.r_[np.float32(1e6), table[1:, -1]]]
+
+
 BAD: dict[str, tuple[str, Callable[[Vectors], Vectors], dict[str, Any]]] = {
     "both drift: ids shuffled": ("drift", shuffled, {}),
     "both drift: vectors by chance": ("drift", by_chance, {}),
@@ -115,6 +119,12 @@ BAD: dict[str, tuple[str, Callable[[Vectors], Vectors], dict[str, Any]]] = {
     "both users_rank: at a point": ("users_rank", lambda told: replace(told, users=at_a_point(told.users)), {}),
     "both items_longest": ("items_longest", lambda told: replace(told, items=one_long(told.items)), {}),
     "both users_longest": ("users_longest", lambda told: replace(told, users=one_long(told.users)), {}),
+    "both items_longest: a bias": ("items_longest", lambda told: replace(told, items=one_wanted(told.items)), {}),
+    "both users_stayed: all others": (
+        "users_stayed",
+        lambda told: replace(told, user_ids=tuple(f"v{name}" for name in told.user_ids)),
+        {},
+    ),
     "both size_change: half are gone": ("size_change", lambda told: told.only(slice(0, 150)), {}),
     "both bytes_by_yesterday: many links": (
         "bytes_by_yesterday",
@@ -132,6 +142,13 @@ def test_a_gate_stops_the_night_that_it_is_for(home: Settings, night: str) -> No
     told = dict(overrides)
     settings = home.elsewhere(home.home, index=told.pop("index", "exact"))
     assert_stopped(settings, night.split()[0], gate, change(world(SECOND)), **told)
+
+
+def test_a_night_of_other_items_is_stopped(home: Settings) -> None:
+    """As many of them, none that yesterday knew: there is nothing to compare, which is the very reason to stop."""
+    others = replace(by_chance(world(SECOND)), item_ids=tuple(f"j{name}" for name in world(SECOND).item_ids))
+    states(home, SECOND, *others.item_ids)
+    assert_stopped(home, "both", "items_stayed", others)
 
 
 def test_good_nights_pass_every_gate(home: Settings) -> None:
@@ -210,12 +227,16 @@ def test_an_index_that_finds_too_little_is_stopped(halved: Settings, tmp_path: P
     assert publish(settings, SECOND)["published"]
 
 
-def written_wrongly(monkeypatch: Patch, wrong: Callable[[np.ndarray], np.ndarray], *, says_it: bool) -> None:
-    """From now on the vectors of items are written other than they are. Without `says_it`, no known answers are."""
+def written_wrongly(
+    monkeypatch: Patch, wrong: Callable[[np.ndarray], np.ndarray], *, says_it: bool, whose: str = "items"
+) -> None:
+    """From now on the vectors of an entity are written other than they are. Without `says_it`, no known answers are."""
 
-    def write(draft: Draft, plan: Plan, anns: Any, contents: Contents) -> None:
-        items = replace(plan.items, vectors=wrong(np.array(plan.items.vectors)))
-        write_night(draft, replace(plan, items=items), anns, contents if says_it else replace(contents, known=()))
+    def write(draft: Draft, index: OpenIndex, anns: Any) -> None:
+        contents = index.contents if says_it else replace(index.contents, known=())
+        told = {"users": index.users, "items": index.items}
+        told[whose] = replace(told[whose], vectors=wrong(np.array(told[whose].vectors)))
+        write_night(draft, OpenIndex(index.name, contents, told["users"], told["items"], index._anns), anns)
 
     monkeypatch.setattr(publishing, "write_night", write)
 
@@ -225,7 +246,18 @@ def test_a_release_whose_vectors_stand_at_other_ids_is_stopped(home: Settings, m
     """Each vector one row further than its id: the release does not hold what the table tells."""
     written_wrongly(monkeypatch, lambda vectors: np.roll(vectors, 1, axis=0), says_it=False)
     settings = home.elsewhere(home.home, index=index)
-    assert " (i0" in assert_stopped(settings, "both", "id_round_trip", world(SECOND))
+    assert " (item i0" in assert_stopped(settings, "both", "id_round_trip", world(SECOND))
+
+
+@pytest.mark.parametrize("says_it", [True, False])
+def test_a_release_whose_users_have_each_others_vectors_is_stopped(
+    home: Settings, monkeypatch: Patch, says_it: bool
+) -> None:
+    """By what the table tells of them; where answers for users are written down it does not even open."""
+    written_wrongly(monkeypatch, lambda vectors: np.roll(vectors, 1, axis=0), says_it=says_it, whose="users")
+    gate = "opens" if says_it else "id_round_trip"
+    told = assert_stopped(home, "both", gate, world(SECOND))
+    assert says_it or "(user u0" in told
 
 
 def test_a_release_that_lost_vectors_is_stopped(home: Settings, monkeypatch: Patch) -> None:

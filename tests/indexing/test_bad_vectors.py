@@ -35,6 +35,7 @@ from tests.training.homes import copy_of
 FIRST, SECOND = 1, 2
 SHARD = "for_users-000.faiss"
 PARTS = (USERS_FILE, ITEMS_FILE, ALIKE_FILE, SHARD, CONTENTS_FILE)
+BIAS_ALONE = np.eye(17, dtype=np.float32)[16]
 WAY_OUT = "run training.embeddings with full=true"
 
 
@@ -87,7 +88,17 @@ UNFIT: dict[str, tuple[Callable[[Vectors], Vectors], type[DaybreakError], tuple[
         InputError,
         ("users of", "NaN or infinity in 1 vectors", "u0005", WAY_OUT),
     ),
-    "zero": (with_item(42, [0.0] * 17), InputError, ("items of", "nothing but zeros in 1", "i0042", WAY_OUT)),
+    "zero": (
+        with_item(42, [0.0] * 17),
+        InputError,
+        ("items of", "nothing but zeros, besides the bias, in 1", "i0042", WAY_OUT),
+    ),
+    "a bias alone": (with_item(42, [0.0] * 16 + [1.0]), InputError, ("nothing but zeros, besides", "i0042", WAY_OUT)),
+    "a user without direction": (
+        lambda told: replace(told, users=np.where(np.arange(120)[:, None] == 5, BIAS_ALONE, told.users)),
+        InputError,
+        ("users of", "nothing but zeros, besides the bias, in 1", "u0005", WAY_OUT),
+    ),
     "lengths": (with_item(42, [1.0] * 9), ModelError, ("different lengths (17, 9)", "embeddings/vectors", WAY_OUT)),
     "users of another model": (
         lambda told: replace(told, users=world(places=9).users),
@@ -111,16 +122,16 @@ def test_an_id_has_one_vector() -> None:
     """Ids that stand twice are counted, and the first is named."""
     ids = pa.array(["a", "b", "a", "c", "b"])
     with pytest.raises(InputError, match=rf"items of today: 2 ids stand more than once, the first a; {WAY_OUT}"):
-        Embedded.of(ids, np.ones((5, 3), np.float32), 1, "items of today")
+        Embedded.of(ids, np.ones((5, 3), np.float32), 1, "items of today", WAY_OUT)
 
 
 def test_each_id_has_a_vector() -> None:
-    """Fewer vectors than ids are refused, and so are vectors without a place."""
+    """Fewer vectors than ids are refused, and so are vectors of a bias alone."""
     ids = pa.array(["a", "b"])
     with pytest.raises(InputError, match="expected a vector for each of 2 ids, found 1"):
-        Embedded.of(ids, np.ones((1, 3), np.float32), 1, "items of today")
-    with pytest.raises(InputError, match="the vectors have no place at all"):
-        Embedded.of(ids, np.ones((2, 0), np.float32), 1, "items of today")
+        Embedded.of(ids, np.ones((1, 3), np.float32), 1, "items of today", WAY_OUT)
+    with pytest.raises(InputError, match="the vectors have 1 places, and a bias alone leads nowhere"):
+        Embedded.of(ids, np.ones((2, 1), np.float32), 1, "items of today", WAY_OUT)
 
 
 def test_queries_of_another_model_are_refused(home: Settings) -> None:

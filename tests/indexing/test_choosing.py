@@ -11,14 +11,31 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from daybreak.errors import InputError
+from indexing.arrays import NOWHERE
 from indexing.choosing import EXACT_UP_TO, LEAST_BREADTH, MOST_AGAIN, margin, standard, tuned
 from indexing.measuring import alternatives
 from indexing.recall import recall, sample
-from indexing.scoring import NOWHERE
+from indexing.soundness import longest_by_usual
 from indexing.specification import CODED, NUMBERS, Effort, Kind, Specification
 
 ROWS = st.integers(1, 50_000_000)
 WIDTHS = st.integers(2, 1_025)
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 197, 255, 256, 10_000])
+def test_what_is_measured_can_be_built(rows):
+    """No kind is tried that so few vectors could not be learned from."""
+    for each in alternatives(rows, 16, 1 << 30):
+        each.refuse_few(rows, "a home")
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_one_vector_out_of_all_proportion_is_seen_among_many(bias):
+    """Wherever it stands."""
+    vectors = np.random.default_rng(1).normal(size=(60_000, 5)).astype(np.float32)
+    assert longest_by_usual(vectors, vectors) < 5
+    vectors[34_567] *= np.float32([1, 1, 1, 1, 1e6] if bias else [1e6, 1e6, 1e6, 1e6, 1])
+    assert longest_by_usual(vectors, vectors) > 1_000
 
 
 @st.composite

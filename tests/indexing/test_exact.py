@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daybreak.errors import InputError
-from indexing import exact
-from indexing.exact import NOWHERE, exact_top_k
+from indexing import block_search, exact
+from indexing.arrays import NOWHERE
+from indexing.exact import Exact
 
 ELSEWHERE = "cpu:0"
 """The processor, addressed as a device of torch: what runs on others runs there."""
@@ -30,7 +31,7 @@ class World:
     own: np.ndarray | None = None
 
     def search(self, **how: Any) -> tuple[np.ndarray, np.ndarray]:
-        return exact_top_k(self.queries, self.vectors, self.k, hidden=self.hidden, own=self.own, **how)
+        return Exact(self.vectors).top_k(self.queries, self.k, hidden=self.hidden, own=self.own, **how)
 
 
 def plain(world: World) -> tuple[np.ndarray, np.ndarray]:
@@ -108,12 +109,12 @@ def as_few(as_if_many: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def without_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact, "bfloat16_is_quick", lambda: False)
+    monkeypatch.setattr(block_search, "bfloat16_is_quick", lambda: False)
 
 
 @pytest.fixture
 def with_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact, "bfloat16_is_quick", lambda: True)
+    monkeypatch.setattr(block_search, "bfloat16_is_quick", lambda: True)
 
 
 @pytest.mark.usefixtures("with_tiles")
@@ -154,13 +155,13 @@ def test_lists_of_shards_make_the_whole_list(world: World, shards: int) -> None:
     vectors, k = world.vectors, world.k
     rows, scores = [], []
     for some in np.array_split(np.arange(len(vectors)), shards):
-        part = exact_top_k(world.queries, vectors[some], k)
+        part = Exact(vectors[some]).top_k(world.queries, k)
         rows.append(np.where(part[0] == NOWHERE, len(vectors), np.append(some, 0)[part[0]]))
         scores.append(part[1])
     all_rows, all_scores = np.hstack(rows), np.hstack(scores)
     order = np.lexsort((all_rows, -all_scores), axis=1)[:, :k]
     merged = np.take_along_axis(all_rows, order, 1)
-    whole = exact_top_k(world.queries, vectors, k)
+    whole = Exact(vectors).top_k(world.queries, k)
     agree((np.where(merged == len(vectors), NOWHERE, merged), np.take_along_axis(all_scores, order, 1)), whole)
 
 
@@ -180,7 +181,7 @@ def test_a_town_is_searched_exactly(
     town: World, memory: int, device: str, quick: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Among thousands of vectors of skewed lengths, with queries that say nothing, every path finds the same."""
-    monkeypatch.setattr(exact, "bfloat16_is_quick", lambda: quick)
+    monkeypatch.setattr(block_search, "bfloat16_is_quick", lambda: quick)
     agree(town.search(memory_bytes=memory, device=device), plain(town))
 
 
@@ -211,10 +212,10 @@ def test_without_rows_or_queries_there_is_nothing() -> None:
     queries = np.ones((2, 3), np.float32)
     for vectors, hidden in ((np.ones((4, 3), np.float32), np.arange(4)), (np.ones((0, 3), np.float32), None)):
         for device in ("cpu", ELSEWHERE):
-            rows, scores = exact_top_k(queries, vectors, 2, hidden=hidden, device=device)
+            rows, scores = Exact(vectors).top_k(queries, 2, hidden=hidden, device=device)
             assert (rows == NOWHERE).all()
             assert np.isneginf(scores).all()
-    assert exact_top_k(queries[:0], queries, 2)[0].shape == (0, 2)
+    assert Exact(queries).top_k(queries[:0], 2)[0].shape == (0, 2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -224,23 +225,23 @@ def test_what_is_no_number_is_refused(value: float, side: int) -> None:
     sides = [np.ones((3, 4), np.float32), np.ones((5, 4), np.float32)]
     sides[side][2, 1] = value
     with pytest.raises(InputError, match=("queries", "vectors")[side]):
-        exact_top_k(sides[0], sides[1], 2)
+        Exact(sides[1]).top_k(sides[0], 2)
 
 
 def test_what_does_not_fit_is_refused() -> None:
     """Unequal dimensions, lists of no rows, rows that are not there and products beyond float32 are refused."""
     ones = np.ones((3, 4), np.float32)
     with pytest.raises(InputError, match="equally many dimensions"):
-        exact_top_k(ones, np.ones((3, 5), np.float32), 2)
+        Exact(np.ones((3, 5), np.float32)).top_k(ones, 2)
     with pytest.raises(InputError, match="equally many dimensions"):
-        exact_top_k(ones[0], ones, 2)
+        Exact(ones).top_k(ones[0], 2)
     with pytest.raises(InputError, match="ask for 1 or more"):
-        exact_top_k(ones, ones, 0)
+        Exact(ones).top_k(ones, 0)
     for rows in ([3], [-1]):
         with pytest.raises(InputError, match="give rows from 0 on"):
-            exact_top_k(ones, ones, 2, hidden=np.array(rows))
+            Exact(ones).top_k(ones, 2, hidden=np.array(rows))
     for own in ([0, 1], [0, 1, 3], [0, 1, -2]):
         with pytest.raises(InputError, match="give rows from 0 on"):
-            exact_top_k(ones, ones, 2, own=np.array(own))
+            Exact(ones).top_k(ones, 2, own=np.array(own))
     with pytest.raises(InputError, match="scale them down"):
-        exact_top_k(ones * np.float32(1e30), ones * np.float32(1e10), 2)
+        Exact(ones * np.float32(1e10)).top_k(ones * np.float32(1e30), 2)

@@ -135,6 +135,17 @@ def test_a_changed_item_is_found_once_by_its_new_vector(home):
         assert index.names(line[line >= 0]).count(changed) == 1
 
 
+def test_an_item_that_launches_today_is_found_though_it_was_announced_before(home):
+    """Its state is of the night, which could not show it yet."""
+    announced = state(NEW, updated_ts=f"{day(NIGHT)}T08:00:00Z", launched_ts=f"{day(TODAY)}T09:00:00Z")
+    arrive(home, announced)
+    lake = Lake.of(home)
+    put(lake, ITEMS, day(NIGHT), [announced])
+    put(lake, ITEMS, day(TODAY), [])
+    assert run_night(home, TODAY, *HOUR)["arrivals"]["items"] == 1
+    assert NEW in everything_found(live(home))
+
+
 def test_the_files_of_the_night_are_the_very_same(home):
     """Linked and not copied, so an hour costs what came."""
     night = ReleaseStore(home.releases, "index").current()

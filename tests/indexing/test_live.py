@@ -203,6 +203,29 @@ def test_a_release_whose_parts_do_not_belong_together_is_refused(home: Settings,
     assert (live.current().name, live.refused) == (second, None)
 
 
+@pytest.mark.parametrize("short", [OSError(24, "Too many open files"), MemoryError()], ids=["files", "memory"])
+def test_a_machine_that_had_no_room_tries_again(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, short: Exception
+) -> None:
+    """Questions go on being answered by what was live, not one fails, and after a moment the flip is followed."""
+    store, live = store_of(home), LiveIndex(store_of(home))
+    older, newest, really, asked = min(store.ids()), max(store.ids()), OpenIndex.of, []
+
+    def once(release: Any) -> OpenIndex:
+        asked.append(release.id)
+        if len(asked) == 1:
+            raise short
+        return really(release)
+
+    monkeypatch.setattr(OpenIndex, "of", once)
+    monkeypatch.setattr("indexing.live.PAUSE_S", 0.05)
+    store.rollback(reason="back", to=older, pin=False)
+    assert live.current().ask(Space.FOR_USERS, USERS[0], LENGTH).release == newest
+    assert type(short).__name__ in str(live.refused)
+    assert followed(live, older)
+    assert (asked, live.refused) == ([older, older], None)
+
+
 def _unknown(pointer: Pointer) -> bytes:
     return json.dumps({**asdict(pointer), "release": "2026-11-30-0123456789ab"}).encode()
 

@@ -13,8 +13,8 @@ from daybreak.errors import DaybreakError, InputError
 from daybreak.lake import Lake
 from daybreak.learning import CHAMPIONS, ITEM, TOWER_CANDIDATES, USER, Model
 from daybreak.settings import Settings
+from indexing.arrays import NOWHERE
 from indexing.recall import recall
-from indexing.scoring import NOWHERE
 from indexing.spaces import Space
 from tests.indexing.vectors import (
     FEW,
@@ -207,6 +207,15 @@ def test_what_shards_left_of_earlier_nights_is_cleared_away(tmp_path: Path) -> N
     assert {path.name for path in settings.root.glob("indexing/*")} <= {day(2)}
 
 
+def test_shards_of_a_night_that_was_not_published_yet_are_left_for_it(tmp_path: Path) -> None:
+    """As when an older night is made beside a newer one."""
+    settings = home_in(tmp_path, index="ivf_flat:cells=8")
+    put_night(settings, 1, world(1))
+    shards(settings, 1)
+    index_night(settings, 2, world(2))
+    assert publish(settings, 1)["release"] in store_of(settings).ids()
+
+
 def test_shards_of_other_vectors_are_never_taken(tmp_path: Path) -> None:
     """Where the night's vectors were made anew after the shards were built, the shards are built again first."""
     settings = home_in(tmp_path, index="ivf_flat:cells=8")
@@ -251,6 +260,15 @@ def test_who_may_not_be_listed_is_not_in_the_index(exact: Settings) -> None:
     for space, name in asked:
         with pytest.raises(InputError, match=f"{name}: it came after"):
             index.ask(space, name, 5)
+
+
+def test_cells_that_are_written_down_are_shared_out_among_shards(tmp_path: Path) -> None:
+    """They are meant for all vectors, as `daybreak index choose` measures them."""
+    settings = home_in(tmp_path, index="ivf_flat:cells=32", index_shards=4)
+    index_night(settings, 1, world())
+    index = live(settings)
+    assert str(index.contents.specifications[Space.FOR_USERS]) == "ivf_flat:cells=8"
+    assert {ann.index.nlist for ann in index._anns[Space.FOR_USERS]} <= {7, 8}
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf_flat:cells=8"])

@@ -7,14 +7,16 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexing.arrays import NOWHERE
 from indexing.embedded import Embedded
-from indexing.exact import exact_top_k
-from indexing.scoring import NOWHERE, best_of, without
+from indexing.exact import Exact
+from indexing.scoring import best_of, without
 from indexing.shards import merged, shard_of
+from indexing.spaces import Space
+from tests.indexing.vectors import TWINS, home_in, index_night, live, world
 
 IDS = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=60, unique=True)
 SHARDS = st.integers(1, 12)
@@ -79,7 +81,7 @@ def test_every_id_has_one_row_that_holds_its_vector(ids, shards):
     if len(held) < shards:
         return
     vectors = np.arange(1, 2 * len(ids) + 1, dtype=np.float32).reshape(-1, 2)
-    embedded = Embedded.of(pa.array(ids), vectors, shards, "items of a test")
+    embedded = Embedded.of(pa.array(ids), vectors, shards, "items of a test", "mend it")
     for name, vector in zip(ids, vectors, strict=True):
         row = embedded.row(name)
         assert embedded.names(np.array([row])) == [name]
@@ -97,7 +99,7 @@ def test_the_best_of_shards_are_the_best_of_the_whole(world):
     """However vectors are cut, merged lists are those of one search over all: equals by row, shards that hold nothing
     and lists longer than all there is included."""
     queries, vectors, cuts, k = world
-    rows, scores = merged(list(lists_of_shards(queries, vectors, cuts, k)), k)
+    rows, scores = merged(list(lists_of_shards(queries, vectors, cuts, k)), k, np.arange(len(vectors)))
     told_rows, told_scores = by_sorting(queries, vectors, k)
     assert rows.tolist() == told_rows.tolist()
     assert scores.tolist() == told_scores.tolist()
@@ -107,7 +109,7 @@ def test_the_best_of_shards_are_the_best_of_the_whole(world):
 def test_an_exact_search_is_a_full_sort(world):
     """The one that shards are searched by, against sorting all products."""
     queries, vectors, _, k = world
-    rows, scores = exact_top_k(queries, vectors, k)
+    rows, scores = Exact(vectors).top_k(queries, k)
     told_rows, told_scores = by_sorting(queries, vectors, k)
     assert rows.tolist() == told_rows.tolist()
     assert scores.tolist() == told_scores.tolist()
@@ -142,8 +144,32 @@ def test_a_list_without_its_own_row_is_what_is_left_of_it(world):
         assert (told[len(expected) :] == -np.inf).all()
 
 
-@pytest.mark.parametrize("k", [1, 3])
-def test_one_shard_is_handed_on_as_it_is(k):
-    """There is nothing to merge."""
-    rows, scores = np.array([[2, 0, 1]])[:, :k], np.array([[3.0, 2.0, 2.0]], np.float32)[:, :k]
-    assert merged([(rows, scores)], k) == (rows, scores)
+@given(worlds(), st.randoms(use_true_random=False))
+def test_equals_of_shards_come_by_rank(world, chance):
+    """Whatever the order of the ranks, merged lists are those of a sort by score and then rank."""
+    queries, vectors, cuts, k = world
+    ranks = list(range(len(vectors)))
+    chance.shuffle(ranks)
+    parts = list(lists_of_shards(queries, vectors, cuts, len(vectors)))
+    rows, _ = merged(parts, min(k, len(vectors)), np.array(ranks))
+    whole, scores = by_sorting(queries, vectors, len(vectors))
+    for line, row, score in zip(rows, whole, scores, strict=True):
+        by_rank = sorted(zip(-score, (ranks[each] for each in row), row, strict=True))
+        assert line.tolist() == [each for *_, each in by_rank[: len(line)]]
+
+
+def test_lists_of_an_exact_index_are_the_same_however_it_is_cut(tmp_path):
+    """Items whose vectors are the same included, which stand by their ids though they lie in different shards."""
+    told = []
+    for shards_ in (1, 3):
+        settings = home_in(tmp_path / str(shards_), index="exact", index_shards=shards_)
+        index_night(settings, 1, world(1))
+        index = live(settings)
+        told.append({user: index.ask(Space.FOR_USERS, user, 60).ids for user in index.users.ids.to_pylist()})
+    assert told[0] == told[1]
+    assert any(
+        0 <= ids.index(first) == ids.index(second) - 1
+        for first, second in TWINS
+        for ids in told[0].values()
+        if first in ids and second in ids
+    )

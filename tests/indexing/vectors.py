@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from daybreak.contracts import Dataset
 from daybreak.datasets import ITEMS, USERS
-from daybreak.embeddings import EMBEDDING_RUNS, EMBEDDINGS
+from daybreak.embeddings import ARRIVALS, EMBEDDING_RUNS, EMBEDDINGS
 from daybreak.indexes import CHANNEL, INDEX_BUILDS, INDEX_GATES
 from daybreak.lake import Lake, Window
 from daybreak.learning import CHAMPIONS, ITEM, TOWER_CANDIDATES, USER, Model
@@ -183,6 +183,36 @@ def index_night(settings: Settings, night: int, vectors: Vectors | None, **overr
     put_night(settings, night, vectors)
     shards(settings, night)
     return publish(settings, night, **overrides)
+
+
+def states(settings: Settings, night: int, *names: str, **changes: Any) -> None:
+    """A delivery of items' states, of ten in the morning: active, unless they are changed."""
+    told = f"{day(night)}T10:00:00Z"
+    put(Lake.of(settings), ITEMS, day(night), [{**_item(name, "kind-0", told), **changes} for name in names])
+
+
+def arrivals(settings: Settings, night: int, vectors: dict[str, Any], *, beside: str | None = None) -> None:
+    """Vectors that came, to be added to the night that is live, or `beside` another one."""
+    put(
+        Lake.of(settings),
+        ARRIVALS,
+        day(night),
+        [
+            {
+                "version": 1,
+                "digest": DIGESTS[1],
+                "night": beside or store_of(settings).current().stands_on,
+                "item_id": name,
+                "vector": [float(each) for each in vector],
+            }
+            for name, vector in vectors.items()
+        ],
+    )
+
+
+def index_hour(settings: Settings, night: int) -> Row:
+    """What came is added to the live index; the summary."""
+    return run_steps([step_named("indexing.delta")], day(night), settings)[0].summary
 
 
 def list_candidates(settings: Settings, night: int, **overrides: Any) -> list[Row]:

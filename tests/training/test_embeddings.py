@@ -21,7 +21,7 @@ from tests.training.homes import copy_of, run_night
 from tests.training.learning_homes import NIGHT, WORLD
 from tests.training.registry.toys import move, registered
 from tests.training.worlds import put_counted
-from training import embedding_blocks
+from training import embedding_blocks, embeddings
 from training.data.ids import IdMap
 from training.night_view import night_view
 from training.registry.versions import Versions
@@ -44,7 +44,7 @@ def kept(settings: Settings, night: int) -> Vectors:
     assert run is not None
     rows = vectors_of(io, run, day(night))
     keys = zip(rows["entity"].to_pylist(), rows["entity_id"].to_pylist(), strict=True)
-    return dict(zip(keys, matrix_of(rows["vector"], "kept"), strict=True))
+    return dict(zip(keys, matrix_of(rows["vector"], "kept", "mend them"), strict=True))
 
 
 def scored(settings: Settings, night: int, version: int = 1) -> Vectors:
@@ -175,11 +175,11 @@ def test_an_interrupted_run_goes_on_where_it_stood(home, monkeypatch):
     """Blocks that were finished are taken up as they lie there, and cleared away once the night is committed."""
     real, asked = embedding_blocks.Maker._made, []
 
-    def interrupted(self, inputs, prints):
+    def interrupted(self, rows, inputs, prints):
         asked.append(len(prints))
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return real(self, inputs, prints)
+        return real(self, rows, inputs, prints)
 
     monkeypatch.setattr(embedding_blocks.Maker, "_made", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -249,11 +249,36 @@ def test_a_champion_that_cannot_be_loaded_stops_the_night(home):
 
 
 def test_vectors_that_are_no_numbers_stop_the_night(home, monkeypatch):
-    """It names the first of whom it is so."""
+    """It names the first of whom it is so; once the fault is gone the same command makes the night."""
 
-    def broken(self, inputs, prints):
-        return np.full((len(prints), 9), np.nan, np.float32)
+    def broken(name, ids, inputs, tower, *rest):
+        return embedding_blocks.Maker(name, ids, inputs, lambda *given: tower(*given) * np.float32(np.nan), *rest)
 
-    monkeypatch.setattr(embedding_blocks.Maker, "_made", broken)
+    monkeypatch.setattr(embeddings, "Maker", broken)
     with pytest.raises(ModelError, match=f"a vector with NaN or infinity in it, the first to {WORLD.user(0, 0)}"):
         run_night(home, NIGHT, "embeddings")
+    monkeypatch.undo()
+    assert run_night(home, NIGHT, "embeddings")["embeddings"]["made"] > 0
+
+
+def test_a_finished_block_that_was_cut_short_is_made_again(home, monkeypatch):
+    """As when the machine went down while it was written."""
+    run_night(home, NIGHT, "embeddings", block=20)
+    told = kept(home, NIGHT)
+    real = embedding_blocks.np.save
+
+    def cut(file, vectors, **how):
+        real(file, vectors, **how)
+        file.truncate(40)
+        if len(vectors) < 20:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(embedding_blocks.np, "save", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run_night(home, NIGHT, "embeddings", block=20)
+    monkeypatch.undo()
+    assert {path.stat().st_size for path in (home.scratch / "embeddings").rglob("*.npy")} == {40}
+    run_night(home, NIGHT, "embeddings", block=20)
+    again = kept(home, NIGHT)
+    assert again.keys() == told.keys()
+    assert all(np.array_equal(again[key], vector) for key, vector in told.items())
