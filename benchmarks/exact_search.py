@@ -23,8 +23,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peer_environment import HERE, peers_python
+from indexing.arrays import Ints
 from indexing.exact import Exact
-from indexing.scoring import Ints
 
 AIM = 1.5
 K = 100

@@ -1,10 +1,10 @@
 """Public libraries that find what is nearest, in the peers' own environment: `benchmarks.indexes` asks.
 
-`python benchmarks/index_peers_run.py NAME FOLDER`, where the folder holds `vectors.npz` and `asked.json`. Writes what
-was measured to `NAME.json` there. How a contender is measured stands here too, and is the same for ours: built on one
-thread; the least effort looked for that reaches the target on queries for tuning, and raised until it holds on others;
-then asked all of those at once, with that effort and some around it, the quickest of some rounds. Seconds are those of
-the processor, and of the clock beside them.
+`python benchmarks/index_peers_run.py NAME FOLDER`, where the folder holds `vectors.npz` and `asked.json`. Tells what
+was measured in a line of JSON, and then, for each line that it is given, the rate of one more round. How a contender is
+measured stands here too, and is the same for ours: built on one thread; the least effort looked for that reaches the
+target on queries for tuning, and raised until it holds on others; then asked all of those at once, with that effort and
+some around it, the quickest of some rounds. Seconds are those of the processor, and of the clock beside them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -65,6 +65,8 @@ class Figures:
     megabytes: float
     at_target: Point
     curve: list[Point]
+    sittings: list[float] = field(default_factory=list)
+    """Queries a processor second at the target, in rounds that all contenders took in turn."""
 
 
 class Contender(Protocol):
@@ -164,6 +166,13 @@ def _point(contender: Contender, questions: Questions, effort: Effort) -> Point:
             break
     asked = len(questions.judging)
     return Point(effort, recall(found, questions.judging_truth), asked / cpu_seconds, asked / seconds)
+
+
+def sat(contender: Contender, questions: Questions, effort: Effort) -> float:
+    """Queries a processor second in one round."""
+    used = time.process_time()
+    contender.search(questions.judging, questions.k, effort)
+    return len(questions.judging) / (time.process_time() - used)
 
 
 class Hnswlib:
@@ -271,8 +280,11 @@ def main(name: str, folder: Path) -> None:
         vectors = {each: kept[each] for each in kept.files}
     items = vectors.pop("items")
     questions = Questions(**vectors, **json.loads((folder / "asked.json").read_text()))
-    figures = measured(name, PEERS[name](), items, questions, folder)
-    (folder / f"{name}.json").write_text(json.dumps(asdict(figures)))
+    contender = PEERS[name]()
+    figures = measured(name, contender, items, questions, folder)
+    print(json.dumps(asdict(figures)), flush=True)
+    for _ in sys.stdin:
+        print(sat(contender, questions, figures.at_target.effort), flush=True)
 
 
 if __name__ == "__main__":

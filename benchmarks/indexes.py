@@ -9,6 +9,8 @@ long items are found far more often than short ones, and cells must be searched 
 Ours, each kind by its usual numbers and the effort that is found for it as on any night, and our exact search; FAISS as
 it comes, hnswlib, usearch and ScaNN by their own defaults, those in the peers' own environment. A figure counts at an
 effort that was found on some users and holds on others. Seconds are those of the processor; memory is with the vectors.
+A machine that others share is now quick and now slow, so once all are built they are asked in turn, some sittings long:
+the middle one counts, and ratios are those within a sitting.
 All but the graphs take minutes; each of those is built on one thread for a quarter of an hour or so at full size, and
 is measured there only where it is asked for.
 Recall and speed at other efforts are drawn to `var/index-recall.png`.
@@ -18,6 +20,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -43,8 +48,9 @@ from benchmarks.index_peers_run import (
     Questions,
     measured,
     recall,
+    sat,
 )
-from benchmarks.peer_environment import run_peer
+from benchmarks.peer_environment import HERE, peers_python
 from indexing.ann import Ann, build
 from indexing.choosing import margin, standard, tuned
 from indexing.exact import Exact
@@ -171,18 +177,19 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
     np.savez(folder / "vectors.npz", items=items, **parts)
     (folder / "asked.json").write_text(json.dumps(asked))
-    questions, found = Questions(**parts, **asked), []
+    questions = Questions(**parts, **asked)
     here = contenders(options.items, options.dimensions, options.seed)
+    seated: list[Here | There] = []
     for name in [*here, *PEERS]:
-        if not _is_measured(name, options):
-            continue
-        if name in here:
-            contender = here[name]()
-            tune = {"tune": contender.tuned} if isinstance(contender, Ours) else {}
-            found.append(measured(name, contender, items, questions, folder, **tune))
-        else:
-            run_peer("index_peers_run.py", name, str(folder))
-            found.append(_read(folder / f"{name}.json"))
+        if _is_measured(name, options):
+            seated.append(Here(name, here[name](), items, questions, folder) if name in here else There(name, folder))
+    for sitting in range(options.sittings):
+        print(f"sitting {sitting + 1} of {options.sittings}", file=sys.stderr, flush=True)
+        for each in seated:
+            each.figures.sittings.append(each.sit())
+    found = [each.figures for each in seated]
+    for each in seated:
+        each.end()
     rule = str(standard(options.items, options.dimensions, MEMORY))
     PLOT.parent.mkdir(exist_ok=True)
     plot(found, f"{options.items:,} vectors of {options.dimensions} places, one thread").savefig(PLOT, dpi=150)
@@ -203,8 +210,50 @@ def _is_measured(name: str, options: argparse.Namespace) -> bool:
     return not any(each in name for each in left_out)
 
 
-def _read(path: Path) -> Figures:
-    kept = json.loads(path.read_text())
+class Here:
+    """A contender of this environment, built and measured."""
+
+    def __init__(self, name: str, contender: Contender, items: Floats, questions: Questions, folder: Path) -> None:
+        self._contender, self._questions = contender, questions
+        tune = {"tune": contender.tuned} if isinstance(contender, Ours) else {}
+        self.figures = measured(name, contender, items, questions, folder, **tune)
+
+    def sit(self) -> float:
+        return sat(self._contender, self._questions, self.figures.at_target.effort)
+
+    def end(self) -> None:
+        """Nothing is left to end."""
+
+
+class There:
+    """A contender of the peers' environment: a process of its own, which answers when it is asked to."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        command = [str(peers_python()), str(HERE / "index_peers_run.py"), name, str(folder)]
+        self._name = name
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.figures = _read(self._line())
+
+    def sit(self) -> float:
+        assert self._process.stdin
+        print("sit", file=self._process.stdin, flush=True)
+        return float(self._line())
+
+    def end(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _line(self) -> str:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._name} ended without an answer; its own words stand above")
+        return line
+
+
+def _read(line: str) -> Figures:
+    kept = json.loads(line)
     at_target, *curve = (
         Point(**each | {"effort": tuple(each["effort"])}) for each in [kept["at_target"], *kept["curve"]]
     )
@@ -231,13 +280,14 @@ def rows(found: list[Figures], rule: str) -> list[dict[str, str]]:
         for each in found:
             if not each.name.startswith("ours"):
                 held = "" if each.at_target.recall >= TARGET else f" (which reaches {each.at_target.recall:.2f} alone)"
-                ratio = f"{_rate(mine) / _rate(each):.2f}"
+                ratios = [own / other for own, other in zip(mine.sittings, each.sittings, strict=True)]
+                ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
                 told.append({"what": f"{mine.name.removeprefix('ours, ')} to {each.name}{held}", "value": ratio})
     return told
 
 
 def _rate(figures: Figures) -> float:
-    return figures.at_target.queries_per_cpu_second
+    return statistics.median(figures.sittings)
 
 
 def on_a_device(items: Floats, options: argparse.Namespace) -> dict[str, str]:
@@ -279,6 +329,7 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=64)
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sittings", type=int, default=7)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=(), help="contenders whose name contains one of these")
     options = parser.parse_args()
