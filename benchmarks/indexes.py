@@ -329,7 +329,7 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=64)
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sittings", type=int, default=7)
+    parser.add_argument("--sittings", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=(), help="contenders whose name contains one of these")
     options = parser.parse_args()

@@ -57,9 +57,23 @@ class Ann:
         if self.index is None or allowed <= k or self._as_good_as_all(effort):
             return self.exact.top_k(queries, k, hidden=hidden)
         fetched = min(k * effort.again, len(self.vectors)) if self.specification.kind in CODED else k
-        wide = _widened(queries, self.index.d)
-        _, found = self.index.search(wide, fetched, params=self._parameters(effort, hidden, fetched))
-        return best_of(queries, self.vectors, found, k)
+        wide, told = _widened(queries, self.index.d), self._parameters(effort, hidden, fetched)
+        if self.specification.kind is Kind.HNSW:
+            return best_of(queries, self.vectors, self.index.search(wide, fetched, params=told)[1], k)
+        return self._by_cells(queries, wide, k, fetched, told)
+
+    def _by_cells(self, queries: Floats, wide: Floats, k: int, fetched: int, told: Any) -> tuple[Ints, Floats]:
+        """Queries that look into the same cells are asked one after another: what they read is in the caches then."""
+        told.nprobe = min(told.nprobe, self.index.nlist)
+        products, cells = self.index.quantizer.search(wide, told.nprobe)
+        order = np.lexsort((cells[:, min(1, told.nprobe - 1)], cells[:, 0]))
+        asked, into, at = (np.ascontiguousarray(each[order]) for each in (wide, cells, products))
+        scores, found = np.empty((len(order), fetched), np.float32), np.empty((len(order), fetched), np.int64)
+        arrays = (faiss.swig_ptr(each) for each in (into, at, scores, found))
+        self.index.search_preassigned_c(len(order), faiss.swig_ptr(asked), fetched, *arrays, False, told)
+        back = np.argsort(order)
+        rows, best = best_of(queries[order], self.vectors, found, k)
+        return rows[back], best[back]
 
     def _as_good_as_all(self, effort: Effort) -> bool:
         """Whether the effort comes to looking at so much that looking at all is quicker."""
