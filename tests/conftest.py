@@ -32,6 +32,8 @@ ON_ONE_WORKER = {
     "tests/e2e": "tests/e2e",
     "tests/leaks": "trained",
     "tests/training/test_learning": "learned",
+    "tests/training/test_embeddings.py": "learned",
+    "tests/indexing/test_hourly.py": "learned",
     "tests/jobs/test_training_set.py": "trained",
     "tests/world": "tests/world",
 }
@@ -100,4 +102,29 @@ def trained(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Se
 
     settings = Settings(home=tmp_path_factory.mktemp("trained"))
     make_week(settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of an MLflow in which nothing happened yet, which takes seconds to make."""
+    from training.registry.tracking import Registry
+
+    settings = Settings(home=tmp_path_factory.mktemp("mlflow"))
+    registry = Registry.of(settings)
+    registry.client.search_registered_models()
+    return settings.mlflow_home / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Settings:
+    """A home whose night has taught all three models and listed by them. Who changes it changes a copy."""
+    import torch
+
+    from tests.training.homes import run_night
+    from tests.training.learning_homes import EVENING, NIGHT, home_in
+
+    torch.set_num_threads(1)
+    settings = home_in(tmp_path_factory.mktemp("learned"), empty_database)
+    run_night(settings, NIGHT, *EVENING)
     return settings

@@ -1,7 +1,7 @@
-"""The home that has learned, which its own tests make."""
+"""What is learned for these tests is small, so one thread is quickest."""
 
 from __future__ import annotations
 
-from tests.training.conftest import empty_database, learned, one_thread
+from tests.training.conftest import one_thread
 
-__all__ = ["empty_database", "learned", "one_thread"]
+__all__ = ["one_thread"]

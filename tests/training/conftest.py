@@ -1,4 +1,4 @@
-"""What is learned here is small, so one thread is quickest. The database of MLflow takes seconds: it is made once."""
+"""What is learned here is small, so one thread is quickest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import pytest
 import torch
 
 from daybreak.settings import Settings
-from tests.training.homes import run_night
-from tests.training.learning_homes import EVENING, NIGHT, home_in
 from training.registry.tracking import Registry
 from training.registry.versions import Versions
 
@@ -22,15 +20,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of an MLflow in which nothing happened yet."""
-    settings = Settings(home=tmp_path_factory.mktemp("mlflow"))
-    registry = Registry.of(settings)
-    registry.client.search_registered_models()
-    return settings.mlflow_home / "mlflow.db"
 
 
 @pytest.fixture
@@ -51,12 +40,3 @@ def versions(registry: Registry) -> Versions:
 def without_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow's client over HTTP without what others plug into it: Feast's part takes seconds to import."""
     monkeypatch.setattr("mlflow.utils.plugins.get_entry_points", lambda group: [])
-
-
-@pytest.fixture(scope="session")
-def learned(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Settings:
-    """A home whose night has taught all three models and listed by them. Who changes it changes a copy."""
-    torch.set_num_threads(1)
-    settings = home_in(tmp_path_factory.mktemp("learned"), empty_database)
-    run_night(settings, NIGHT, *EVENING)
-    return settings
