@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from benchmarks.peer_environment import HERE, peers_python
+from benchmarks.peer_environment import Peer
 from indexing.arrays import Ints
 from indexing.exact import Exact
 
@@ -80,24 +79,13 @@ class Implicit:
     """implicit in a process of its own, which answers when it is asked to."""
 
     def __init__(self, folder: Path, queries: np.ndarray, vectors: np.ndarray) -> None:
-        self._folder = folder
+        self._rows = folder / "rows.npy"
         np.savez(folder / "vectors.npz", queries=queries, vectors=vectors)
-        command = [str(peers_python()), str(HERE / "exact_search_peers.py"), str(folder), str(K)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._peer = Peer("exact_search_peers.py", str(folder), str(K))
+        self.end = self._peer.end
 
     def ask(self) -> tuple[float, Ints]:
-        assert self._process.stdin
-        assert self._process.stdout
-        print("go", file=self._process.stdin, flush=True)
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit("implicit ended without an answer; its own words stand above")
-        return float(line), np.load(self._folder / "rows.npy")
-
-    def end(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        return float(self._peer.ask()), np.load(self._rows)
 
 
 def check(name: str, found: Ints, expected: Ints, queries: np.ndarray, vectors: np.ndarray) -> None:

@@ -2,9 +2,10 @@
 
 `python benchmarks/index_peers_run.py NAME FOLDER`, where the folder holds `vectors.npz` and `asked.json`. Tells what
 was measured in a line of JSON, and then, for each line that it is given, the rate of one more round. How a contender is
-measured stands here too, and is the same for ours: built on one thread; the least effort looked for that reaches the
-target on queries for tuning, and raised until it holds on others; then asked all of those at once, with that effort and
-some around it, the quickest of some rounds. Seconds are those of the processor, and of the clock beside them.
+measured stands here too, and is the same for ours, but that a night finds its effort by a rule of its own: built on one
+thread; the least effort looked for that reaches the target on queries for tuning, and raised until it holds on others;
+then asked all of those at once, with that effort and some around it, the quickest of some rounds. Seconds are those of
+the processor, and of the clock beside them.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def _point(contender: Contender, questions: Questions, effort: Effort) -> Point:
     return Point(effort, recall(found, questions.judging_truth), asked / cpu_seconds, asked / seconds)
 
 
-def sat(contender: Contender, questions: Questions, effort: Effort) -> float:
+def rate(contender: Contender, questions: Questions, effort: Effort) -> float:
     """Queries a processor second in one round."""
     used = time.process_time()
     contender.search(questions.judging, questions.k, effort)
@@ -284,7 +285,7 @@ def main(name: str, folder: Path) -> None:
     figures = measured(name, contender, items, questions, folder)
     print(json.dumps(asdict(figures)), flush=True)
     for _ in sys.stdin:
-        print(sat(contender, questions, figures.at_target.effort), flush=True)
+        print(rate(contender, questions, figures.at_target.effort), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,10 +46,10 @@ from benchmarks.index_peers_run import (
     Point,
     Questions,
     measured,
+    rate,
     recall,
-    sat,
 )
-from benchmarks.peer_environment import HERE, peers_python
+from benchmarks.peer_environment import Peer
 from indexing.ann import Ann, build
 from indexing.choosing import margin, standard, tuned
 from indexing.exact import Exact
@@ -178,18 +177,19 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     np.savez(folder / "vectors.npz", items=items, **parts)
     (folder / "asked.json").write_text(json.dumps(asked))
     questions = Questions(**parts, **asked)
-    here = contenders(options.items, options.dimensions, options.seed)
-    seated: list[Here | There] = []
-    for name in [*here, *PEERS]:
-        if _is_measured(name, options):
-            seated.append(Here(name, here[name](), items, questions, folder) if name in here else There(name, folder))
+    ours_and_faiss = contenders(options.items, options.dimensions, options.seed)
+    seated = [
+        here(name, ours_and_faiss[name](), items, questions, folder) if name in ours_and_faiss else there(name, folder)
+        for name in [*ours_and_faiss, *PEERS]
+        if _is_measured(name, options)
+    ]
     for sitting in range(options.sittings):
         print(f"sitting {sitting + 1} of {options.sittings}", file=sys.stderr, flush=True)
         for each in seated:
-            each.figures.sittings.append(each.sit())
-    found = [each.figures for each in seated]
+            each.figures.sittings.append(each.once_more())
     for each in seated:
         each.end()
+    found = [each.figures for each in seated]
     rule = str(standard(options.items, options.dimensions, MEMORY))
     PLOT.parent.mkdir(exist_ok=True)
     plot(found, f"{options.items:,} vectors of {options.dimensions} places, one thread").savefig(PLOT, dpi=150)
@@ -210,46 +210,26 @@ def _is_measured(name: str, options: argparse.Namespace) -> bool:
     return not any(each in name for each in left_out)
 
 
-class Here:
-    """A contender of this environment, built and measured."""
+@dataclass(frozen=True)
+class Seated:
+    """A contender that is built and measured, and the rate of one more round."""
 
-    def __init__(self, name: str, contender: Contender, items: Floats, questions: Questions, folder: Path) -> None:
-        self._contender, self._questions = contender, questions
-        tune = {"tune": contender.tuned} if isinstance(contender, Ours) else {}
-        self.figures = measured(name, contender, items, questions, folder, **tune)
-
-    def sit(self) -> float:
-        return sat(self._contender, self._questions, self.figures.at_target.effort)
-
-    def end(self) -> None:
-        """Nothing is left to end."""
+    figures: Figures
+    once_more: Callable[[], float]
+    end: Callable[[], None] = lambda: None
 
 
-class There:
-    """A contender of the peers' environment: a process of its own, which answers when it is asked to."""
+def here(name: str, contender: Contender, items: Floats, questions: Questions, folder: Path) -> Seated:
+    """One of this environment."""
+    tune = {"tune": contender.tuned} if isinstance(contender, Ours) else {}
+    figures = measured(name, contender, items, questions, folder, **tune)
+    return Seated(figures, partial(rate, contender, questions, figures.at_target.effort))
 
-    def __init__(self, name: str, folder: Path) -> None:
-        command = [str(peers_python()), str(HERE / "index_peers_run.py"), name, str(folder)]
-        self._name = name
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.figures = _read(self._line())
 
-    def sit(self) -> float:
-        assert self._process.stdin
-        print("sit", file=self._process.stdin, flush=True)
-        return float(self._line())
-
-    def end(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _line(self) -> str:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self._name} ended without an answer; its own words stand above")
-        return line
+def there(name: str, folder: Path) -> Seated:
+    """One of the peers', in a process of its own."""
+    peer = Peer("index_peers_run.py", name, str(folder))
+    return Seated(_read(peer.line()), lambda: float(peer.ask()), peer.end)
 
 
 def _read(line: str) -> Figures:

@@ -36,6 +36,34 @@ def run_peer(script: str, *arguments: str) -> None:
     _run([str(peers_python()), str(HERE / script), *arguments])
 
 
+class Peer:
+    """A script of this folder that runs in the environment, and says a line whenever it is asked to."""
+
+    def __init__(self, script: str, *arguments: str) -> None:
+        command = [str(peers_python()), str(HERE / script), *arguments]
+        self._script = script
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self) -> str:
+        """What it says when it is asked once more."""
+        assert self._process.stdin
+        print("go", file=self._process.stdin, flush=True)
+        return self.line()
+
+    def line(self) -> str:
+        """What it says next."""
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._script} ended without an answer; its own words stand above")
+        return line
+
+    def end(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+
 def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, stdout=sys.stderr, env=_surroundings())
 

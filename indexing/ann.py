@@ -27,7 +27,7 @@ BY_TORCH: dict[Kind, Literal["ivf_flat", "ivf_pq", "ivf_sq8"]] = {
     Kind.IVF_SQ8: "ivf_sq8",
 }
 """What torch builds on its device; anything else FAISS builds on the processor."""
-VERSION: str = faiss.__version__
+FAISS_VERSION: str = faiss.__version__
 MULTIPLE = 8
 """Widths are filled up to a multiple of it, or of the parts of a code, which cut them evenly."""
 EXACT_FROM = 0.25
@@ -57,20 +57,20 @@ class Ann:
         if self.index is None or allowed <= k or self._as_good_as_all(effort):
             return self.exact.top_k(queries, k, hidden=hidden)
         fetched = min(k * effort.again, len(self.vectors)) if self.specification.kind in CODED else k
-        wide, told = _widened(queries, self.index.d), self._parameters(effort, hidden, fetched)
+        wide, how = _widened(queries, self.index.d), self._parameters(effort, hidden, fetched)
         if self.specification.kind is Kind.HNSW:
-            return best_of(queries, self.vectors, self.index.search(wide, fetched, params=told)[1], k)
-        return self._by_cells(queries, wide, k, fetched, told)
+            return best_of(queries, self.vectors, self.index.search(wide, fetched, params=how)[1], k)
+        return self._by_cells(queries, wide, k, fetched, how)
 
-    def _by_cells(self, queries: Floats, wide: Floats, k: int, fetched: int, told: Any) -> tuple[Ints, Floats]:
+    def _by_cells(self, queries: Floats, wide: Floats, k: int, fetched: int, how: Any) -> tuple[Ints, Floats]:
         """Queries that look into the same cells are asked one after another: what they read is in the caches then."""
-        told.nprobe = min(told.nprobe, self.index.nlist)
-        products, cells = self.index.quantizer.search(wide, told.nprobe)
-        order = np.lexsort((cells[:, min(1, told.nprobe - 1)], cells[:, 0]))
-        asked, into, at = (np.ascontiguousarray(each[order]) for each in (wide, cells, products))
+        how.nprobe = min(how.nprobe, self.index.nlist)
+        products, cells = self.index.quantizer.search(wide, how.nprobe)
+        order = np.lexsort((cells[:, min(1, how.nprobe - 1)], cells[:, 0]))
+        given = [np.ascontiguousarray(each[order]) for each in (wide, cells, products)]
         scores, found = np.empty((len(order), fetched), np.float32), np.empty((len(order), fetched), np.int64)
-        arrays = (faiss.swig_ptr(each) for each in (into, at, scores, found))
-        self.index.search_preassigned_c(len(order), faiss.swig_ptr(asked), fetched, *arrays, False, told)
+        asked, *arrays = (faiss.swig_ptr(each) for each in (*given, scores, found))
+        self.index.search_preassigned_c(len(order), asked, fetched, *arrays, False, how)
         back = np.argsort(order)
         rows, best = best_of(queries[order], self.vectors, found, k)
         return rows[back], best[back]

@@ -39,9 +39,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Delta:
-    """What came after the night: on which release it stands, and which of its items are gone."""
+    """What came after the night: how many items, and which of the night's are gone."""
 
-    base: str
     items: int
     gone: tuple[str, ...]
 
@@ -113,4 +112,4 @@ def _known(told: Mapping[str, Any]) -> Known:
 
 
 def _delta(told: Mapping[str, Any] | None) -> Delta | None:
-    return Delta(told["base"], told["items"], tuple(told["gone"])) if told else None
+    return Delta(told["items"], tuple(told["gone"])) if told else None

@@ -72,7 +72,7 @@ def run(config: DeltaConfig, io: StepIO) -> Summary:
     gone, fresh_until = _gone(io, live, states), _fresh_until(io, live)
     if _same(live, fresh, gone):
         return {"release": live.name, "published": False, "because": "nothing came since"}
-    delta = Delta(release.stands_on, len(fresh) if fresh else 0, gone)
+    delta = Delta(len(fresh) if fresh else 0, gone)
     contents = replace(live.contents, fresh_until=fresh_until, delta=delta, parts={}, known=())
     index = with_known_answers(live.with_delta(contents, fresh), seed=0)
     release_id = _built(io, store, release, index)
@@ -107,9 +107,9 @@ def _fresh(io: StepIO, live: OpenIndex, night: str, shown: pa.ChunkedArray) -> E
         )
     if not rows.num_rows:
         return None
-    for other in pc.unique(rows["night"].filter(pc.not_equal(rows["night"], night))).to_pylist():
+    if (meant := rows["night"][0].as_py()) != night:
         raise StaleAttempt(
-            f"{ARRIVALS.name} of {io.ds} was made to be added to {other}, and {night} is live by now; {MADE_AGAIN}"
+            f"{ARRIVALS.name} of {io.ds} was made to be added to {meant}, and {night} is live by now; {MADE_AGAIN}"
         )
     vectors = matrix_of(rows["vector"], ARRIVALS.name, MADE_AGAIN)
     if vectors.shape[1] != live.items.width:
@@ -184,8 +184,7 @@ def _is_found(index: OpenIndex, name: str, vector: Floats) -> bool:
 
 
 def _is_still_found(index: OpenIndex, name: str) -> bool:
-    """Whether an item of the night is found by the vector that it has there, in either space, by the index or without;
-    other ids that have come to its row do not count."""
+    """Whether an item of the night is found by its vector of then, in either space, by the index or without."""
     row = index.items.row(name)
     vector = np.asarray(index.items.vectors[row])[None]
     found = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from daybreak.errors import InputError, ReleaseError
 from daybreak.item_states import may_be_shown
 from daybreak.learning import ITEM, USER
 from daybreak.step_io import StepIO
-from daybreak.vectors import EmbeddingRun, matrix_of, vectors_of
+from daybreak.vectors import matrix_of
 from indexing.arrays import NOWHERE, Floats, Ints
 from indexing.shards import shard_of
 
@@ -80,10 +79,9 @@ class Embedded:
         return cls(ids.take(places), np.ascontiguousarray(vectors[order]), tuple(starts.tolist()))
 
 
-def night_embedded(io: StepIO, run: EmbeddingRun, entity: str, shards: int) -> Embedded:
-    """The vectors of a night: of the items that may be shown, or of the users that are active."""
-    rows = vectors_of(io, run, io.ds)
-    rows = rows.filter(pc.equal(rows["entity"], entity))
+def night_embedded(io: StepIO, told: pa.Table, entity: str, shards: int) -> Embedded:
+    """Those of a night's vectors that are of the items that may be shown, or of the users that are active."""
+    rows = told.filter(pc.equal(told["entity"], entity))
     rows = rows.filter(_may_be_listed(io, entity, rows["entity_id"]))
     if not rows.num_rows:
         raise InputError(f"{EMBEDDINGS.name} has no vector of {entity}s that may be listed on {io.ds}; {MADE_ANEW}")
@@ -91,18 +89,13 @@ def night_embedded(io: StepIO, run: EmbeddingRun, entity: str, shards: int) -> E
     return Embedded.of(rows["entity_id"].combine_chunks(), vectors, shards, f"{entity}s of {io.ds}", MADE_ANEW)
 
 
-def as_told(io: StepIO, run: EmbeddingRun) -> Callable[[str, list[str]], Floats]:
-    """What the night's table says of some ids, which are of an entity; NaN where it says nothing."""
-    rows = vectors_of(io, run, io.ds)
-
-    def told(entity: str, names: list[str]) -> Floats:
-        mine = rows.filter(pc.and_(pc.equal(rows["entity"], entity), pc.is_in(rows["entity_id"], pa.array(names))))
-        vectors = matrix_of(mine["vector"], EMBEDDINGS.name, MADE_ANEW)
-        places = {name: place for place, name in enumerate(mine["entity_id"].to_pylist())}
-        missing = np.full(vectors.shape[1], np.nan, np.float32)
-        return np.stack([vectors[places[name]] if name in places else missing for name in names])
-
-    return told
+def as_told(told: pa.Table, entity: str, names: list[str]) -> Floats:
+    """What a night's vectors say of some ids, which are of an entity; NaN where they say nothing."""
+    mine = told.filter(pc.and_(pc.equal(told["entity"], entity), pc.is_in(told["entity_id"], pa.array(names))))
+    vectors = matrix_of(mine["vector"], EMBEDDINGS.name, MADE_ANEW)
+    places = {name: place for place, name in enumerate(mine["entity_id"].to_pylist())}
+    missing = np.full(vectors.shape[1], np.nan, np.float32)
+    return np.stack([vectors[places[name]] if name in places else missing for name in names])
 
 
 def _may_be_listed(io: StepIO, entity: str, ids: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from daybreak.errors import SettingsError
 from daybreak.learning import ITEM
 from daybreak.settings import Settings
 from daybreak.step_io import StepIO
-from daybreak.vectors import EmbeddingRun, run_of
-from indexing.ann import VERSION
+from daybreak.vectors import EmbeddingRun
+from indexing.ann import FAISS_VERSION
 from indexing.arrays import Floats
 from indexing.choosing import standard
 from indexing.embedded import Embedded, night_embedded
@@ -41,18 +42,15 @@ class Plan:
     def shard_path(self, space: Space, shard: int, vectors: Floats) -> Path:
         """Where the index of a shard is kept until it is part of a release. The name tells what it was built from and
         by which FAISS, so that no other shard is ever taken."""
-        told = hashlib.sha256(f"{self.specifications[space]} {self.seed} {vectors.shape} {VERSION}".encode())
+        told = hashlib.sha256(f"{self.specifications[space]} {self.seed} {vectors.shape} {FAISS_VERSION}".encode())
         told.update(np.ascontiguousarray(vectors).data)
         return self.folder / f"{space}-{shard:03d}-{told.hexdigest()[:24]}.faiss"
 
 
-def night_plan(io: StepIO) -> Plan | None:
-    """The plan of the step's night; None where no model made vectors."""
+def night_plan(io: StepIO, run: EmbeddingRun, told: pa.Table) -> Plan:
+    """The plan of the step's night, whose vectors are told by its table."""
     settings = io.settings
-    run = run_of(io, io.ds)
-    if run is None:
-        return None
-    items = night_embedded(io, run, ITEM, settings.index_shards)
+    items = night_embedded(io, told, ITEM, settings.index_shards)
     seed = int(hashlib.sha256(f"index/{io.ds}/{settings.seed}".encode()).hexdigest()[:8], 16)
     return Plan(
         run,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ from daybreak.releases import ReleaseStore
 from daybreak.releases.manifest import day_of
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from daybreak.vectors import run_of, vectors_of
 from indexing.arrays import NOWHERE, Ints
 from indexing.assembling import Asked, assembled
 from indexing.contents import Known, model_name
@@ -60,16 +62,17 @@ class PublishConfig(StepConfig):
 
 def run(config: PublishConfig, io: StepIO) -> Summary:
     """Builds, judges, audits and publishes the release of the night."""
-    plan = night_plan(io)
-    if plan is None:
+    made = run_of(io, io.ds)
+    if made is None:
         io.write(INDEX_GATES, data_schema(INDEX_GATES).empty_table())
         io.write(INDEX_BUILDS, data_schema(INDEX_BUILDS).empty_table())
         return {"release": "no champion yet"}
-    store = io.releases(CHANNEL)
-    filters = _filters(io, plan.items)
-    users = night_embedded(io, plan.run, USER, shards=1)
+    told = vectors_of(io, made, io.ds)
+    plan = night_plan(io, made, told)
+    store, filters = io.releases(CHANNEL), _filters(io, plan.items)
+    users = night_embedded(io, told, USER, shards=1)
     release_id = _built(config, io, store, plan, users, filters)
-    gates = _verdict(config, io, store, plan, release_id, filters)
+    gates = _verdict(config, io, store, plan, told, release_id, filters)
     io.write(INDEX_GATES, rows_of(gates, release_id))
     store.audit(release_id, [check_of(gate) for gate in gates])
     io.release = release_id
@@ -122,6 +125,7 @@ def _verdict(
     io: StepIO,
     store: ReleaseStore,
     plan: Plan,
+    told: pa.Table,
     release_id: str,
     filters: Mapping[str, Ints],
 ) -> list[Gate]:
@@ -140,7 +144,7 @@ def _verdict(
         at_least(BOTH, "opens", 1, 1),
         _of_champion(io, plan),
         *judge.of_vectors(),
-        *judge.of_ids(as_told(io, plan.run)),
+        *judge.of_ids(partial(as_told, told)),
         *judge.of_canaries(canaries),
         *judge.of_recall(groups, filters),
         *judge.of_load(),

@@ -17,6 +17,7 @@ from daybreak.errors import InputError, ReleaseError
 from daybreak.files import fsync_file
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from daybreak.vectors import run_of, vectors_of
 from indexing.ann import build, read
 from indexing.plan import Plan, night_plan
 from indexing.spaces import Space
@@ -37,9 +38,10 @@ class ShardConfig(StepConfig):
 
 def run(config: ShardConfig, io: StepIO) -> Summary:
     """Builds what the plan of the night says."""
-    plan = night_plan(io)
-    if plan is None:
+    made = run_of(io, io.ds)
+    if made is None:
         return {"vectors": "no champion yet"}
+    plan = night_plan(io, made, vectors_of(io, made, io.ds))
     if config.number >= plan.items.shards:
         raise InputError(f"there are {plan.items.shards} shards, from 0; there is no shard {config.number}")
     return {space.value: _built(config, plan, space) for space in Space}

@@ -56,7 +56,7 @@ class Specification:
         taken = NUMBERS[self.kind]
         for field in fields(self)[1:]:
             number = getattr(self, field.name)
-            if (field.name in taken) != (number > 0):
+            if number < 0 or (field.name in taken) != (number > 0):
                 expected = ", ".join(f"{name} (at least 1)" for name in taken) or "no number"
                 raise InputError(f"an index of kind {self.kind} takes {expected}, but {field.name} is {number}")
         if self.kind is Kind.HNSW and self.links < LEAST_LINKS:

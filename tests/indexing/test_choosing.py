@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from daybreak.errors import InputError
@@ -25,8 +25,9 @@ WIDTHS = st.integers(2, 1_025)
 @pytest.mark.parametrize("rows", [1, 15, 16, 197, 255, 256, 10_000])
 def test_what_is_measured_can_be_built(rows):
     """No kind is tried that so few vectors could not be learned from."""
-    for each in alternatives(rows, 16, 1 << 30):
-        each.refuse_few(rows, "a home")
+    found = alternatives(rows, 16, 1 << 30)
+    assert {each.kind for each in found} >= {Kind.EXACT, Kind.HNSW}
+    assert all(each.least_rows <= rows for each in found)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -51,6 +52,7 @@ def test_a_specification_is_what_it_is_written_as(specification):
 
 
 @given(st.text(max_size=12) | st.from_regex(r"(ivf_pq|hnsw|exact|tree):?((cells|parts|links)=?-?[0-9]{1,3},?){0,3}"))
+@example("exact:cells=-1")
 def test_words_are_an_index_or_refused(text):
     """Anything else than an index is an error that is foreseen."""
     with suppress(InputError):
