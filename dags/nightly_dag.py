@@ -2,9 +2,9 @@
 
 Lands a day's deliveries and audits what was accepted. Then makes features, from which the online store is filled and
 training rows are joined; trains the models that are due; embeds users and items, builds an index shard by shard, and
-makes it live once it is proven; lists candidates by it beside those that are counted; merges all of them into lists,
-gates and publishes the lists. At the end it writes the night's report. Runs at 02:00 UTC for the day that has just
-ended; give `run_date` for another.
+makes it live once it is proven; lists candidates by it beside those that are counted; merges and ranks all of them into
+lists, gates and publishes the lists. At the end it writes the night's report. Runs at 02:00 UTC for the day that has
+just ended; give `run_date` for another.
 
 - Every task is a line that can be typed: `daybreak run <steps> --ds <day>`. Running a day again gives the same bytes.
 - A foreseen failure (a missing delivery, a closed gate) fails at once with its sentence at the end of the task's log,
@@ -24,6 +24,7 @@ from daybreak.orchestration import DaybreakRun, Numbers, index_shards
 
 USERS = ("profile", "activity", "sessions", "category", "brand", "item", "graph")
 ITEMS = ("catalogue", "activity", "text")
+SOURCES = ("popularity", "segments", "trending", "cooccurrence", "bm25", "co_view", "co_purchase", "people_pairs")
 VIEWS = ["jobs.partials", *(f"jobs.user_{of}" for of in USERS), *(f"jobs.item_{of}" for of in ITEMS), "training.ids"]
 
 with DAG(
@@ -48,7 +49,7 @@ with DAG(
         DaybreakRun(task_id="contracts", steps=["validation.audit"])
 
     with TaskGroup("candidates") as candidates:
-        DaybreakRun(task_id="sources", steps=["jobs.popularity", "jobs.trending", "jobs.cooccurrence"])
+        DaybreakRun(task_id="sources", steps=[f"jobs.{source}" for source in SOURCES])
 
     with TaskGroup("lists") as lists:
         DaybreakRun(task_id="publish", steps=["serving_export.lists", "serving_export.gates", "serving_export.publish"])
@@ -68,13 +69,15 @@ with DAG(
             steps=["training.due", "training.gnn", "training.two_tower", "training.ranker", "training.people"],
         )
         tried = EmptyOperator(task_id="tried", trigger_rule="all_done")
-        listed = DaybreakRun(task_id="candidates", steps=["training.candidates", "training.embeddings"])
+        listed = DaybreakRun(
+            task_id="candidates", steps=["training.candidates", "training.ease", "training.embeddings"]
+        )
         learn >> tried >> listed
 
     with TaskGroup("index") as index:
         numbers = Numbers(task_id="numbers", parameter="shards")
         shard = DaybreakRun.partial(task_id="shard", steps=["indexing.shard"]).expand(options=numbers.output)
-        live = DaybreakRun(task_id="publish", steps=["indexing.publish", "indexing.candidates"])
+        live = DaybreakRun(task_id="publish", steps=["indexing.publish", "indexing.candidates", "indexing.content"])
         shard >> live
 
     with TaskGroup("report") as report:

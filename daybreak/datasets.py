@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daybreak.candidates import COUNTED
 from daybreak.contracts import (
     DS,
     LANDED_DS,
@@ -36,7 +37,7 @@ COUNTRY = Matches(r"[A-Z]{2}")
 DEVICES = OneOf(("web", "ios", "android", "tv", "other"))
 STATUS = OneOf(("active", "deactivated"))
 EVENT_TYPES = ("impression", "view", "cart", "purchase", "rating", "dismiss")
-EDGE_TYPES = ("friend", "follow", "block")
+EDGE_TYPES = ("friend", "follow", "block", "contact", "dismiss")
 
 
 def _id(name: str, doc: str) -> Column:
@@ -98,6 +99,15 @@ ITEMS = Dataset(
         _text("brand", "brand or maker"),
         _text("description", "free text", longest=20_000),
         Column("price", FLOAT64, "list price", nullable=True, rules=(Between(0, 1e9),)),
+        _text("variant_of", "the product that it is one form of, such as its size or colour; forms name the same one"),
+        Column("in_stock", BOOL, "whether it can be had now; null where that is not told", nullable=True),
+        Column(
+            "regions",
+            STRING,
+            "countries it may be shown in, separated by spaces; null for everywhere",
+            nullable=True,
+            rules=(MaxLength(1_000), Matches(r"[A-Z]{2}( [A-Z]{2})*", "two-letter country codes, a space between")),
+        ),
         Column("launched_ts", TIMESTAMP, "when it could first be shown, UTC", nullable=True),
         Column("retired_ts", TIMESTAMP, "when it can no longer be shown, UTC", nullable=True),
         Column("status", STRING, "whether it may be shown", rules=(STATUS,)),
@@ -177,65 +187,70 @@ AUDITS = Dataset(
     key=("dataset", "expectation", "column"),
 )
 
-POPULARITY = Dataset(
-    name="candidates/popularity",
-    doc="Items by how much they are wanted: a smoothed, time-decayed count of weighted events.",
-    columns=(
-        Column("item_id", STRING, "the item"),
-        Column("score", FLOAT64, "decayed weight of its events", rules=(Between(0),)),
-        Column("events", INT64, "events counted", rules=(Between(0),)),
-    ),
-    key=("item_id",),
-)
-
-TRENDING = Dataset(
-    name="candidates/trending",
-    doc="Items by how much faster they are wanted now than before: a smoothed ratio of recent to usual rate.",
-    columns=(
-        Column("item_id", STRING, "the item"),
-        Column("score", FLOAT64, "recent over usual rate, smoothed", rules=(Between(0),)),
-        Column("events", INT64, "recent events counted", rules=(Between(0),)),
-    ),
-    key=("item_id",),
-)
-
-COOCCURRENCE = Dataset(
-    name="candidates/cooccurrence",
-    doc="For each item, the items that the same users also wanted, by smoothed cosine.",
-    columns=(
-        Column("item_id", STRING, "the item"),
-        Column("neighbour_id", STRING, "the item wanted with it"),
-        Column("score", FLOAT64, "smoothed cosine", rules=(Between(0),)),
-        Column("users", INT64, "users who wanted both", rules=(Between(1),)),
-    ),
-    key=("item_id", "neighbour_id"),
-)
-
+AUDIENCES = ("query", "segment", "everyone")
 LISTS = Dataset(
     name="serving/lists",
-    doc="The lists of the night: for each surface and query, candidates in order.",
+    doc="The lists of the night: for each surface, for each query, segment and for everyone, candidates in order.",
     columns=(
         Column("surface", STRING, "the shelf"),
-        Column("query_id", STRING, "for whom or beside what; empty for the fallback that serves everyone"),
-        Column("rank", INT32, "the place in the list, from 0", rules=(Between(0),)),
+        Column("audience", STRING, "whom the list is for: one query, or, where that has none, its segment or everyone",
+               rules=(OneOf(AUDIENCES),)),
+        Column("query_id", STRING, "for whom or beside what, or which segment; empty for everyone"),
+        Column("rank", INT32, "the place in the list, from 0; those past the shelf's length wait behind",
+               rules=(Between(0),)),
         Column("candidate_id", STRING, "what is recommended"),
-        Column("score", FLOAT64, "merged score, comparable within a list"),
+        Column("score", FLOAT64, "what showing it is worth, comparable within a list"),
         Column("source", STRING, "the source that contributed most"),
+        Column("sources", STRING, "every source that proposed it, joined by +"),
+        Column("reason", STRING, "why it is there, in words for people"),
+        Column("chance", FLOAT64, "the chance that it was drawn for this place; null where nothing was drawn",
+               nullable=True, rules=(Between(0, 1),)),
+        Column("made", STRING, "the night that made the list; an earlier one where nothing has changed since"),
     ),
-    key=("surface", "query_id", "rank"),
-)
+    key=("surface", "audience", "query_id", "rank"),
+)  # fmt: skip
+
+SHELVES = Dataset(
+    name="serving/shelves",
+    doc="How the lists of a night were made: all anew, or only those of queries of which something was heard.",
+    columns=(
+        Column("surface", STRING, "the shelf"),
+        Column("recipe", STRING, "the digest of how the shelf is declared"),
+        Column("models", STRING, "the versions that list or rank for it"),
+        Column("made", INT64, "lists made on this night", rules=(Between(0),)),
+        Column("kept", INT64, "lists kept from the night before", rules=(Between(0),)),
+        Column("alike", FLOAT64, "entries that kept lists share with what they would be now, on a sample",
+               nullable=True, rules=(Between(0, 1),)),
+    ),
+    key=("surface",),
+)  # fmt: skip
 
 GATES = Dataset(
     name="serving/gates",
     doc="The verdict on the night's lists, gate by gate.",
     columns=(
         Column("surface", STRING, "the shelf"),
+        Column("segment", STRING, "of which queries: a segment of users or a category of items; empty for all"),
         Column("gate", STRING, "what was measured"),
         Column("value", FLOAT64, "what it came to"),
+        Column("before", FLOAT64, "what it came to on the night compared with, where there is one", nullable=True),
         Column("bound", STRING, "what it had to keep, such as >= 0.95"),
         Column("passed", BOOL, "whether it held"),
+        Column("absolute", BOOL, "whether nobody may override it"),
         Column("detail", STRING, "examples, where it did not hold"),
         Column("lists_digest", STRING, "the digest of the lists that were judged"),
+    ),
+    key=("surface", "segment", "gate"),
+)
+
+OVERRIDES = Dataset(
+    name="serving/overrides",
+    doc="Gates that a person let pass for the lists of a night, and why.",
+    columns=(
+        Column("surface", STRING, "the shelf"),
+        Column("gate", STRING, "the gate, in all segments"),
+        Column("reason", STRING, "why the lists may go live all the same"),
+        Column("lists_digest", STRING, "the digest of the lists that this is about; other lists are judged anew"),
     ),
     key=("surface", "gate"),
 )
@@ -255,14 +270,14 @@ DATASETS: dict[str, Dataset] = {
         MATERIALIZED,
         SKEW,
         FEATURE_STATS,
-        POPULARITY,
-        TRENDING,
-        COOCCURRENCE,
+        *COUNTED,
         *LEARNED,
         *EMBEDDED,
         *INDEXED,
         LISTS,
+        SHELVES,
         GATES,
+        OVERRIDES,
     )
 }
 

@@ -9,6 +9,8 @@ from daybreak.contracts import SHARE, Between, Column, ColumnType, Dataset, OneO
 STRING, INT32, INT64 = ColumnType.STRING, ColumnType.INT32, ColumnType.INT64
 FLOAT64, BOOL = ColumnType.FLOAT64, ColumnType.BOOL
 
+RANKERS = "rankers"
+"""The channel of releases that hold the rankers of nights, for those who rank without the registry."""
 TRAINING_POOL = "training"
 """Airflow's pool of what trains: one task at a time."""
 
@@ -63,21 +65,25 @@ QUALITY = Dataset(
 
 CHAMPIONS = Dataset(
     name="training/champions",
-    doc="Which version of each model made the candidates of a night.",
+    doc="Which version of each model serves a night: makes its candidates, or ranks them.",
     columns=(
-        Column("model", STRING, "the model", rules=(OneOf((Model.GNN, Model.TWO_TOWER, Model.PEOPLE)),)),
+        Column("model", STRING, "the model", rules=(OneOf(tuple(Model)),)),
         Column("version", INT32, "its version in the registry", rules=(Between(1),)),
         Column("digest", STRING, "what tells the model from any other, byte by byte"),
         Column("trained_until", STRING, "the last day that it has seen"),
         Column("because", STRING, "why it is the champion"),
+        Column("release", STRING, "the release that holds it, for those who rank by it; else null", nullable=True),
     ),
     key=("model",),
 )
 
 
-def _candidates(model: Model, doc: str) -> Dataset:
+VERSION = Column("version", INT32, "the version of the model", rules=(Between(1),))
+
+
+def _candidates(name: str, doc: str, *more: Column) -> Dataset:
     return Dataset(
-        name=f"candidates/{model}",
+        name=f"candidates/{name}",
         doc=doc,
         columns=(
             Column("query", STRING, "what the list is for", rules=(OneOf(ENTITIES),)),
@@ -85,14 +91,17 @@ def _candidates(model: Model, doc: str) -> Dataset:
             Column("rank", INT32, "the place, from 0", rules=(Between(0),)),
             Column("item_id", STRING, "the item"),
             Column("score", FLOAT64, "what the model gives it"),
-            Column("version", INT32, "the version of the model", rules=(Between(1),)),
+            *more,
         ),
         key=("query", "query_id", "rank"),
     )
 
 
-GNN_CANDIDATES = _candidates(Model.GNN, "What the champion teacher lists for each user and beside each item.")
-TOWER_CANDIDATES = _candidates(Model.TWO_TOWER, "What the champion towers list for each user and beside each item.")
+GNN_CANDIDATES = _candidates(Model.GNN, "What the champion teacher lists for each user and beside each item.", VERSION)
+TOWER_CANDIDATES = _candidates(
+    Model.TWO_TOWER, "What the champion towers list for each user and beside each item.", VERSION
+)
+EASE_CANDIDATES = _candidates("ease", "What EASE, fitted anew on this night, lists for each user and beside each item.")
 PEOPLE_CANDIDATES = Dataset(
     name=f"candidates/{Model.PEOPLE}",
     doc="Whom the champion of people lists for each user: nobody the user is tied to, nobody blocked either way.",
@@ -101,10 +110,19 @@ PEOPLE_CANDIDATES = Dataset(
         Column("rank", INT32, "the place, from 0", rules=(Between(0),)),
         Column("candidate_id", STRING, "who is listed"),
         Column("score", FLOAT64, "what the model gives it"),
-        Column("version", INT32, "the version of the model", rules=(Between(1),)),
+        VERSION,
     ),
     key=("user_id", "rank"),
 )
-LEARNED = (ID_ROWS, DECISIONS, QUALITY, CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES, PEOPLE_CANDIDATES)
+LEARNED = (
+    ID_ROWS,
+    DECISIONS,
+    QUALITY,
+    CHAMPIONS,
+    GNN_CANDIDATES,
+    TOWER_CANDIDATES,
+    EASE_CANDIDATES,
+    PEOPLE_CANDIDATES,
+)
 LISTED = {Model.GNN: GNN_CANDIDATES, Model.TWO_TOWER: TOWER_CANDIDATES}
 """The models that list items, and where."""

@@ -162,6 +162,12 @@ class StepIO:
         table, version, window = self._look(dataset, since, until)
         return table.local_paths(table.files(window, version))[1]
 
+    def delivered(self, dataset: Dataset) -> list[str]:
+        """The Parquet files that hold what this very night brought, to whatever days it belongs."""
+        table, version, window = self._look(dataset, None, None)
+        files = [file for file in table.files(window, version) if file.partition[dataset.replaced_by] == self.ds]
+        return table.local_paths(files)[1]
+
     def _look(self, dataset: Dataset, since: str | None, until: str | None) -> tuple[Table, int | None, Window]:
         until = min(until or self.ds, self.ds)
         table = self._declared(dataset)

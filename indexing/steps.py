@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from daybreak.candidates import CONTENT
 from daybreak.contracts import Dataset
 from daybreak.datasets import ITEMS, USERS
 from daybreak.embeddings import ARRIVALS, EMBEDDING_RUNS, EMBEDDINGS
+from daybreak.features.described import ITEM_TEXT
 from daybreak.indexes import INDEX_BUILDS, INDEX_GATES
 from daybreak.learning import CHAMPIONS, TOWER_CANDIDATES
 from daybreak.steps import StepSpec
@@ -26,6 +28,13 @@ STEPS = (
         config="indexing.candidates:CandidatesConfig",
         reads=(INDEX_BUILDS,),
         writes=(TOWER_CANDIDATES,),
+    ),
+    StepSpec(
+        "indexing.content",
+        target="indexing.content:run",
+        config="indexing.content:ContentConfig",
+        reads=(ITEMS, ITEM_TEXT.dataset),
+        writes=(CONTENT,),
     ),
     StepSpec(
         "indexing.delta",

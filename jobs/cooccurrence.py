@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from pydantic import Field
 from pyspark.sql import DataFrame
-from pyspark.sql import Window as Over
 from pyspark.sql import functions as F
 
+from daybreak.candidates import COOCCURRENCE
 from daybreak.clock import days_before
-from daybreak.datasets import COOCCURRENCE, EVENTS
+from daybreak.datasets import EVENTS
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from jobs.baskets import PAIR, nearest, newest_of, pairs_in, shrunk_cosine, with_sizes
 from jobs.interest import interested
+
+USER = ("user_id",)
 
 
 class CooccurrenceConfig(StepConfig):
@@ -33,31 +36,10 @@ class CooccurrenceConfig(StepConfig):
 def cooccurrence(events: DataFrame, config: CooccurrenceConfig) -> DataFrame:
     """The nearest neighbours of each item by shrunk cosine over users."""
     touched = interested(events).groupBy("user_id", "item_id").agg(F.max("event_ts").alias("last_ts"))
-    newest = Over.partitionBy("user_id").orderBy(F.desc("last_ts"), "item_id")
-    baskets = (
-        touched.withColumn("_number", F.row_number().over(newest))
-        .where(F.col("_number") <= config.items_per_user)
-        .select("user_id", "item_id")
-    )
-    popularity = baskets.groupBy("item_id").agg(F.count("*").alias("of_item"))
-    together = (
-        baskets.join(baskets.withColumnRenamed("item_id", "neighbour_id"), on="user_id", how="inner")
-        .where("item_id <> neighbour_id")
-        .groupBy("item_id", "neighbour_id")
-        .agg(F.count("*").alias("users"))
-        .where(F.col("users") >= config.min_users)
-    )
-    of_neighbour = popularity.select(F.col("item_id").alias("neighbour_id"), F.col("of_item").alias("of_neighbour"))
-    cosine = F.col("users") / (F.sqrt(F.col("of_item") * F.col("of_neighbour")) + config.shrinkage)
-    nearest = Over.partitionBy("item_id").orderBy(F.desc("score"), "neighbour_id")
-    return (
-        together.join(popularity, on="item_id", how="inner")
-        .join(of_neighbour, on="neighbour_id", how="inner")
-        .withColumn("score", F.round(cosine, 9))
-        .withColumn("_number", F.row_number().over(nearest))
-        .where(F.col("_number") <= config.neighbours)
-        .select("item_id", "neighbour_id", "score", "users")
-    )
+    baskets = newest_of(touched, USER, config.items_per_user)
+    pairs = pairs_in(baskets, USER).groupBy(*PAIR).agg(F.count("*").alias("users"))
+    enough = with_sizes(pairs.where(F.col("users") >= config.min_users), baskets)
+    return nearest(enough, shrunk_cosine("users", config.shrinkage), config.neighbours)
 
 
 def run(config: CooccurrenceConfig, io: StepIO) -> Summary:

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
+from daybreak.candidates import BM25, CO_PURCHASE, CO_VIEW, COOCCURRENCE, PEOPLE_PAIRS, POPULARITY, SEGMENTS, TRENDING
 from daybreak.contracts import Dataset
-from daybreak.datasets import (
-    COOCCURRENCE,
-    DELIVERED,
-    DELIVERIES,
-    EDGES,
-    EVENTS,
-    ITEMS,
-    LANDINGS,
-    POPULARITY,
-    QUARANTINE,
-    TRENDING,
-    USERS,
-)
+from daybreak.datasets import DELIVERED, DELIVERIES, EDGES, EVENTS, ITEMS, LANDINGS, QUARANTINE, USERS
 from daybreak.features.counted import (
     ITEM_ACTIVITY,
     USER_ACTIVITY,
@@ -110,6 +99,45 @@ STEPS = (
         reads=(EVENTS,),
         writes=(COOCCURRENCE,),
         runtime="spark",
+    ),
+    StepSpec(
+        "jobs.segments",
+        target="jobs.segments:run",
+        config="jobs.segments:SegmentsConfig",
+        reads=(EVENTS, USERS),
+        writes=(SEGMENTS,),
+        runtime="spark",
+    ),
+    StepSpec(
+        "jobs.co_view",
+        target="jobs.co_view:run",
+        config="jobs.co_view:CoViewConfig",
+        reads=(EVENTS,),
+        writes=(CO_VIEW,),
+        runtime="spark",
+    ),
+    StepSpec(
+        "jobs.co_purchase",
+        target="jobs.co_purchase:run",
+        config="jobs.co_purchase:CoPurchaseConfig",
+        reads=(EVENTS,),
+        writes=(CO_PURCHASE,),
+        runtime="spark",
+    ),
+    StepSpec(
+        "jobs.bm25",
+        target="jobs.bm25:run",
+        config="jobs.bm25:BM25Config",
+        reads=(EVENTS,),
+        writes=(BM25,),
+        runtime="spark",
+    ),
+    StepSpec(
+        "jobs.people_pairs",
+        target="jobs.people_pairs:run",
+        config="jobs.people_pairs:PeoplePairsConfig",
+        reads=(EDGES, USERS),
+        writes=(PEOPLE_PAIRS,),
     ),
     StepSpec(
         "jobs.training_set",

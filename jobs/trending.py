@@ -11,8 +11,9 @@ from pydantic import Field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from daybreak.candidates import TRENDING
 from daybreak.clock import days_before
-from daybreak.datasets import EVENTS, TRENDING
+from daybreak.datasets import EVENTS
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from jobs.interest import interested

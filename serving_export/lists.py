@@ -1,159 +1,195 @@
 """Makes the lists of every surface.
 
 Writes `serving/lists`: for each surface of `surfaces.yaml` a list for every query (active user, or item that may be
-shown), merged from the surface's sources by reciprocal-rank fusion, without what its rules forbid; and under the
-empty query the fallback that serves whoever has no list. Queries are worked on in blocks, so memory does not grow
-with their number. A second run of a day replaces it with the same rows.
+shown), and lists for segments and for everyone, which serve whoever has none. Sources propose candidates, which are
+merged, ranked by the champion ranker where the surface says so, and chosen from, without what the rules forbid. Users
+are worked on in ranges and blocks, so memory does not grow with their number. Between two full nights, the lists of
+those of whom nothing was heard are kept from the night before, which `serving/shelves` tells. A second run of a day
+replaces its lists with the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import xxhash
 from pydantic import Field
 
-from daybreak.datasets import LISTS
+from daybreak.datasets import LISTS, SHELVES
+from daybreak.draws import Words
+from daybreak.features.services import RANKER
+from daybreak.lake.schemas import data_schema
+from daybreak.learning import CHAMPIONS, RANKERS, Model
+from daybreak.ranking.fitted_ranker import FittedRanker
+from daybreak.sources import BY_MODELS, Entity
 from daybreak.step_io import StepIO
-from daybreak.steps import StepConfig, Summary
-from daybreak.surfaces import BY_MODELS, FOR_EVERYONE, SOURCE_TABLES, Entity, SourceName, Surface, load_surfaces
-from serving_export.blend import Blended, Neighbours, Ranking, blend, rank_everywhere, rank_listed, rank_neighbours
-from serving_export.facts import NO_PAIRS, Facts, Floats, Ints, Pairs, gather
-
-FALLBACK = ""
+from daybreak.steps import Memory, StepConfig, Summary
+from daybreak.surfaces import Surface, load_surfaces
+from serving_export.arrays import Ints
+from serving_export.candidates import candidates_of
+from serving_export.fallbacks import fallbacks
+from serving_export.keeping import SAMPLE, Earlier, alikeness, earlier
+from serving_export.names import Names
+from serving_export.night import Night, Range, night_of
+from serving_export.proposing import Proposing
+from serving_export.ranking.features import NightFeatures
+from serving_export.ranking.scorer import Scorer
+from serving_export.rerank.exploration import Seeds
+from serving_export.rulebooks import rulebook
+from serving_export.shelf import QUERY, SCHEMA, Candidates, Shelf, rows_of
+from serving_export.sources.builders import build
+from serving_export.sources.context import Context
 
 
 class ListsConfig(StepConfig):
     """How many queries are worked on at once."""
 
-    block: int = Field(512, ge=1, description="queries worked on at once")
+    at_once: int = Field(50_000, ge=1, description="queries whose candidates and history are held in memory")
+    block: int = Field(512, ge=1, description="queries of those that are listed at once")
+    full_every_days: int = Field(
+        7, ge=1, description="nights between two that make all lists anew; 1: every night does"
+    )
+    least_alike: float = Field(
+        0.5, ge=0, le=1, description="share of entries that kept lists must have in common with the same made anew"
+    )
+    memory: Memory = Field("2GB", description="memory that the engine may take; the rest is spilled")
 
 
-class Sources:
-    """The night's candidates of these sources, as arrays over the items that may be shown."""
+@dataclass(frozen=True)
+class Kitchen:
+    """All that the lists of a night are made with."""
 
-    def __init__(self, io: StepIO, facts: Facts, names: set[SourceName], drop_inactive: bool) -> None:
-        self._facts = facts
-        self._shown = facts.active_items if drop_inactive else np.arange(len(facts.items))
-        self.everywhere: dict[SourceName, Ints] = {}
-        for name in sorted(names.intersection(FOR_EVERYONE)):
-            rows = io.day(SOURCE_TABLES[name], columns=["item_id", "score"])
-            self.everywhere[name] = self._ranked(facts.items.numbers(rows["item_id"]), rows["score"].to_numpy())
-        self.neighbours = self._neighbours(io) if SourceName.COOCCURRENCE in names else None
-        self.listed = {name: self._listed(io, name) for name in sorted(names.intersection(BY_MODELS))}
+    night: Night
+    ranker: FittedRanker | None
+    seeds: Mapping[Entity, Words]
 
-    def _ranked(self, items: Ints, scores: Floats) -> Ints:
-        kept = np.isin(items, self._shown)
-        items, scores = items[kept], scores[kept]
-        return items[np.lexsort((items, -scores))]
+    @classmethod
+    def of(cls, night: Night, surfaces: Mapping[str, Surface]) -> Kitchen:
+        ranked = any(surface.rank.by == "ranker" for surface in surfaces.values())
+        ranker = ranker_of(night.io) if ranked else None
+        return cls(night, ranker, {entity: words_of(night.names[entity]) for entity in Entity})
 
-    def _neighbours(self, io: StepIO) -> Neighbours:
-        rows = io.day(SOURCE_TABLES[SourceName.COOCCURRENCE], columns=["item_id", "neighbour_id", "score"])
-        items, others = self._facts.items.numbers(rows["item_id"]), self._facts.items.numbers(rows["neighbour_id"])
-        kept = np.isin(others, self._shown) & (items >= 0)
-        return Neighbours.of(items[kept], others[kept], rows["score"].to_numpy()[kept], len(self._facts.items))
-
-    def _listed(self, io: StepIO, name: SourceName) -> dict[Entity, Ranking]:
-        """What the model's champion lists for users, and beside items."""
-        rows = io.day(SOURCE_TABLES[name], columns=["query", "query_id", "rank", "item_id"])
-        found: dict[Entity, Ranking] = {}
-        for entity, names in ((Entity.USER, self._facts.users), (Entity.ITEM, self._facts.items)):
-            mine = rows.filter(pc.equal(rows["query"], entity.value))
-            queries, items = names.numbers(mine["query_id"]), self._facts.items.numbers(mine["item_id"])
-            ranks = mine["rank"].to_numpy().astype(np.int64)
-            kept = np.isin(items, self._shown) & (queries >= 0)
-            queries, items, ranks = queries[kept], items[kept], ranks[kept]
-            order = np.lexsort((ranks, queries))
-            found[entity] = Ranking(queries[order], items[order], ranks[order])
-        return found
+    def shelf(self, name: str, surface: Surface, candidates: Candidates, among: Range) -> tuple[Shelf, Context]:
+        """A surface that is ready to make the lists of a range of queries."""
+        rules = rulebook(surface, self.night, among)
+        context = Context(surface, self.night, among, rules.shown)
+        proposing = Proposing(surface, build(context), rules, context.evidence)
+        scorer = None
+        if surface.rank.by == "ranker" and self.ranker:
+            scorer = Scorer(self.ranker, NightFeatures.of(self.night, RANKER, self.ranker.encoder, among))
+        night = (name, self.night.ds, self.night.io.settings.seed)
+        seeds = Seeds(night, self.seeds[surface.query], self.seeds[surface.candidate])
+        return Shelf(name, surface, proposing, candidates, scorer, seeds), context
 
 
 def run(config: ListsConfig, io: StepIO) -> Summary:
     """Makes and writes the lists of all surfaces."""
     surfaces = load_surfaces(io.settings.surfaces)
-    facts = gather(io)
-    named = {name for surface in surfaces.values() for name in surface.sources}
-    drops = {surface.rules.inactive for surface in surfaces.values()}
-    by_rule = {drop_inactive: Sources(io, facts, named, drop_inactive) for drop_inactive in drops}
-    tables, summary = [], {}
-    for name, surface in surfaces.items():
-        sources = by_rule[surface.rules.inactive]
-        parts = [_rows(name, surface, facts, block) for block in _blocks(surface, facts, sources, config.block)]
-        parts.append(_rows(name, surface, facts, _fallback(surface, facts, sources), is_fallback=True))
-        tables += parts
-        summary[f"{name}_rows"] = sum(part.num_rows for part in parts)
-    commit = io.write(LISTS, pa.concat_tables(tables))
-    return {"rows": commit.rows, **summary}
+    with night_of(io, config.memory) as night:
+        kitchen = Kitchen.of(night, surfaces)
+        makers = [Maker.of(kitchen, name, surface, config) for name, surface in surfaces.items()]
+        batches = (batch for maker in makers for batch in maker.lists())
+        commit = io.write(LISTS, pa.RecordBatchReader.from_batches(SCHEMA, batches))
+        io.write(SHELVES, pa.Table.from_pylist([maker.told() for maker in makers], schema=data_schema(SHELVES)))
+    told = {f"{maker.name}_{what}": count for maker in makers for what, count in maker.counts.items()}
+    return {"rows": commit.rows, **told, "ranked": kitchen.ranker is not None}
 
 
-def _blocks(surface: Surface, facts: Facts, sources: Sources, size: int) -> Iterator[Blended]:
-    queries = facts.active_users if surface.query is Entity.USER else facts.active_items
-    held, forbidden = _held(surface, facts), _forbidden(surface, facts)
-    for start in range(0, len(queries), size):
-        block = queries[start : start + size]
-        yield _block(surface, sources, block, held.of(block), forbidden.of(block), len(facts.items))
+@dataclass
+class Maker:
+    """Makes the lists of one surface, and counts what it made and kept."""
+
+    kitchen: Kitchen
+    name: str
+    surface: Surface
+    config: ListsConfig
+    recipe: str
+    models: str
+    before: Earlier | None
+    counts: dict[str, int]
+    alike: list[float]
+
+    @classmethod
+    def of(cls, kitchen: Kitchen, name: str, surface: Surface, config: ListsConfig) -> Maker:
+        recipe = hashlib.sha256(surface.model_dump_json().encode()).hexdigest()[:16]
+        models = _models(kitchen.night.io, surface)
+        before = earlier(name, surface, kitchen.night, recipe, models, config.full_every_days)
+        return cls(kitchen, name, surface, config, recipe, models, before, {"made": 0, "kept": 0}, [])
+
+    def lists(self) -> Iterator[pa.RecordBatch]:
+        """All lists of the surface: range by range, and then those for whoever has none."""
+        night = self.kitchen.night
+        names, candidates = night.names[self.surface.query], candidates_of(self.surface, night)
+        shelf = None
+        for first in range(0, max(len(names), 1), self.config.at_once):
+            among = Range(first, min(first + self.config.at_once, len(names)))
+            shelf, context = self.kitchen.shelf(self.name, self.surface, candidates, among)
+            yield from self._of_range(shelf, among)
+        assert shelf is not None
+        yield from fallbacks(shelf, context)
+
+    def _of_range(self, shelf: Shelf, among: Range) -> Iterator[pa.RecordBatch]:
+        active = self.kitchen.night.active(self.surface.query)
+        queries = active[(active >= among.first) & (active < among.stop)]
+        kept, whose = self._kept(shelf, among)
+        if len(whose):
+            self.counts["kept"] += len(whose)
+            queries = np.setdiff1d(queries, whose)
+            yield from kept.to_batches()
+        for start in range(0, len(queries), self.config.block):
+            block = queries[start : start + self.config.block]
+            self.counts["made"] += len(block)
+            yield self._made(shelf, block)
+
+    def _made(self, shelf: Shelf, queries: Ints) -> pa.RecordBatch:
+        night, chosen = self.kitchen.night, shelf.lists(queries)
+        ids = night.names[self.surface.query].of(chosen.merged.queries[chosen.rows])
+        return rows_of(shelf, chosen, QUERY, ids, night.ds)
+
+    def _kept(self, shelf: Shelf, among: Range) -> tuple[pa.Table, Ints]:
+        """The lists of the night before that stay; none where a sample of them, made anew, is too much unlike them."""
+        nothing = SCHEMA.empty_table(), np.zeros(0, np.int64)
+        if self.before is None:
+            return nothing
+        quiet = self.before.quiet(among)
+        if not len(quiet):
+            return nothing
+        kept, whose = self.before.kept(quiet, among, shelf.proposing.rules, shelf.candidates.caps)
+        if not len(whose):
+            return nothing
+        draw = np.random.default_rng([self.kitchen.night.io.seed, among.first])
+        sample = np.sort(draw.choice(whose, min(SAMPLE, len(whose)), replace=False))
+        alike = alikeness(kept, pa.Table.from_batches([self._made(shelf, sample)]), self.surface.length)
+        self.alike.append(alike)
+        return (kept, whose) if alike >= self.config.least_alike else nothing
+
+    def told(self) -> dict[str, object]:
+        """How the lists were made, for the nights to come and for people."""
+        alike = float(np.mean(self.alike)) if self.alike else None
+        return {"surface": self.name, "recipe": self.recipe, "models": self.models, **self.counts, "alike": alike}
 
 
-def _block(surface: Surface, sources: Sources, queries: Ints, held: Pairs, forbidden: Pairs, n_items: int) -> Blended:
-    banned = forbidden.queries * n_items + forbidden.items
-    rankings: list[Ranking] = []
-    for name, source in surface.sources.items():
-        if name is SourceName.COOCCURRENCE:
-            assert sources.neighbours is not None
-            rankings.append(rank_neighbours(held, sources.neighbours, n_items, banned, source.quota))
-        elif name in BY_MODELS:
-            rankings.append(rank_listed(queries, sources.listed[name][surface.query], n_items, banned, source.quota))
-        else:
-            rankings.append(rank_everywhere(queries, sources.everywhere[name], n_items, banned, source.quota))
-    return blend(rankings, [source.weight for source in surface.sources.values()], n_items, surface.length)
+def _models(io: StepIO, surface: Surface) -> str:
+    """The versions that list or rank for a surface."""
+    asked = {name.value for name in surface.asked if name in BY_MODELS}
+    asked |= {Model.RANKER.value} if surface.rank.by == "ranker" else set()
+    if not asked:
+        return ""
+    rows = io.read(CHAMPIONS, since=io.ds, columns=["model", "digest"]).sort_by("model").to_pylist()
+    return " ".join(f"{row['model']}:{row['digest'][:12]}" for row in rows if row["model"] in asked)
 
 
-def _held(surface: Surface, facts: Facts) -> Pairs:
-    """What each query holds: a user the items lately wanted, an item itself."""
-    if surface.query is Entity.ITEM:
-        return _themselves(facts)
-    return facts.wanted(surface.history_days)
+def words_of(names: Names) -> Words:
+    """64 bits of each id, the same wherever it stands."""
+    return np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names.ids.to_pylist()], np.uint64)
 
 
-def _forbidden(surface: Surface, facts: Facts) -> Pairs:
-    """What the rules keep from each query: from a user what is owned, from an item itself."""
-    if surface.query is Entity.ITEM:
-        return _themselves(facts) if surface.rules.own else NO_PAIRS
-    return facts.owned if surface.rules.owned else NO_PAIRS
-
-
-def _themselves(facts: Facts) -> Pairs:
-    return Pairs(facts.active_items, facts.active_items, np.ones(len(facts.active_items)))
-
-
-def _fallback(surface: Surface, facts: Facts, sources: Sources) -> Blended:
-    """One list for whoever has none, from the sources that need no query."""
-    nobody, nothing = np.zeros(1, np.int64), np.zeros(0, np.int64)
-    named = [
-        (source, sources.everywhere[name]) for name, source in surface.sources.items() if name in sources.everywhere
-    ]
-    rankings = [rank_everywhere(nobody, ranked, len(facts.items), nothing, source.quota) for source, ranked in named]
-    blended = blend(rankings, [source.weight for source, _ in named], len(facts.items), surface.length)
-    numbers = [list(surface.sources).index(name) for name in surface.sources if name in sources.everywhere]
-    return Blended(
-        blended.queries, blended.candidates, blended.ranks, blended.scores, np.array(numbers)[blended.sources]
-    )
-
-
-def _rows(name: str, surface: Surface, facts: Facts, lists: Blended, *, is_fallback: bool = False) -> pa.Table:
-    """The lists as rows of the dataset."""
-    count = len(lists.queries)
-    names = facts.users if surface.query is Entity.USER else facts.items
-    sources = pa.array([source.value for source in surface.sources])
-    return pa.table(
-        {
-            "surface": pa.array([name] * count, pa.string()),
-            "query_id": pa.array([FALLBACK] * count, pa.string()) if is_fallback else names.of(lists.queries),
-            "rank": pa.array(lists.ranks, pa.int32()),
-            "candidate_id": facts.items.of(lists.candidates),
-            "score": pa.array(np.round(lists.scores, 9)),
-            "source": sources.take(pa.array(lists.sources)),
-        }
-    )
+def ranker_of(io: StepIO) -> FittedRanker | None:
+    """The night's champion ranker; None while there is none."""
+    rows = io.day(CHAMPIONS, columns=["model", "release"]).to_pylist()
+    released = next((row["release"] for row in rows if row["model"] == Model.RANKER), None)
+    return FittedRanker.load(io.releases(RANKERS).open(released).path) if released else None

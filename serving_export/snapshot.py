@@ -31,11 +31,22 @@ _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 class Entry(NamedTuple):
-    """One candidate of a list."""
+    """One candidate of a list; `chance` is told where it was drawn for its place."""
 
     id: str
     score: float
     source: str
+    reason: str = ""
+    chance: float | None = None
+
+
+class ListOf(NamedTuple):
+    """A list, and whose it is: of a query, of a segment, or of everyone."""
+
+    surface: str
+    audience: str
+    query: str
+    entries: Sequence[Entry]
 
 
 class _Spooled(NamedTuple):
@@ -48,21 +59,25 @@ class _Spooled(NamedTuple):
 
 def write_lists(
     path: Path,
-    lists: Iterable[tuple[str, str, Sequence[Entry]]],
+    lists: Iterable[ListOf],
     items: Iterable[tuple[str, Mapping[str, Any]]],
-    without_own: Iterable[str] = (),
+    surfaces: Mapping[str, Mapping[str, Any]],
+    segments: Iterable[tuple[str, str]] = (),
 ) -> int:
-    """Writes `lists` (surface, query, entries) and what answers say about `items` to `path`; returns how many lists.
+    """Writes `lists` and what answers say about `items` to `path`; returns how many lists.
 
-    The query "" holds the fallback list of a surface. It is one list for every query, so for the surfaces
-    `without_own` the reader takes the query itself out. Of an item, those of ITEM_FIELDS that are not null are kept.
+    `surfaces` tells how each is to be served (see the layout), `segments` the segment of each user that has one. Of an
+    item, those of ITEM_FIELDS that are not null are kept.
     """
     with _told_plainly(path), tempfile.TemporaryFile(dir=path.parent) as spool:
         records = [_spool(spool, key, body) for key, body in _list_records(lists)]
         count = len(records)
         records += [_spool(spool, key, body) for key, body in _item_records(items)]
+        records += [
+            _spool(spool, *_record(layout.SEGMENT_OF_SPACE, user, _to_json(segment))) for user, segment in segments
+        ]
         records.append(_spool(spool, layout.LAYOUT_KEY, layout.LAYOUT))
-        records.append(_spool(spool, *_record(layout.WITHOUT_OWN_SPACE, "", _to_json(sorted(without_own)))))
+        records.append(_spool(spool, *_record(layout.SURFACES_SPACE, "", _to_json(dict(sorted(surfaces.items()))))))
         records.sort()
         _refuse_repeats(records)
         _append(path, spool, records)
@@ -83,21 +98,24 @@ def _told_plainly(path: Path) -> Iterator[None]:
         raise
 
 
-def _list_records(lists: Iterable[tuple[str, str, Sequence[Entry]]]) -> Iterator[tuple[bytes, bytes]]:
-    for surface, query, entries in lists:
+def _list_records(lists: Iterable[ListOf]) -> Iterator[tuple[bytes, bytes]]:
+    for surface, audience, query, entries in lists:
         if not surface or "\0" in surface or surface.startswith("@"):
             raise InputError(f"a surface must have a name without NUL that does not begin with @, found {surface!r}")
-        yield _record(surface, query, _list_json(surface, query, entries))
+        space = f"{layout.SEGMENT_SPACE}{surface}" if audience == "segment" else surface
+        yield _record(space, query, _list_json(surface, query, entries))
 
 
 def _list_json(surface: str, query: str, entries: Sequence[Entry]) -> str:
     """The list as JSON, written piece by piece: a general encoder takes more than twice as long."""
     parts = []
-    for entry_id, score, source in entries:
+    for entry_id, score, source, reason, chance in entries:
         if not math.isfinite(score):
             raise InputError(f"list {query!r} of {surface}: the score of {entry_id!r} must be finite, found {score}")
         rounded = f"{score:.{SIGNIFICANT_DIGITS}g}"
-        parts.append(f'{{"id":{_to_json(entry_id)},"score":{rounded},"source":{_to_json(source)}}}')
+        because = f',"reason":{_to_json(reason)}' if reason else ""
+        drawn = f',"chance":{chance:.{SIGNIFICANT_DIGITS}g}' if chance is not None else ""
+        parts.append(f'{{"id":{_to_json(entry_id)},"score":{rounded},"source":{_to_json(source)}{because}{drawn}}}')
     return f"[{','.join(parts)}]"
 
 

@@ -1,5 +1,6 @@
 """Who is champion tonight, in `training/champions`; and what those champions list that have no vectors: the teacher in
-`candidates/gnn`, for each user and beside each item, and the model of people in `candidates/people`, for each user.
+`candidates/gnn`, for each user and beside each item, and the model of people in `candidates/people`, for each user. The
+champion ranker is put into a release of its own, for those who make lists.
 
 Asks the registry which version of each model serves this night, and scores every item that may be shown, exactly, in
 blocks. A model that has no champion yet lists nothing, which the summary says; one that cannot be loaded stops the
@@ -9,32 +10,30 @@ run of a night lists the same, unless the alias champion has moved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from daybreak.lake.schemas import data_schema
-from daybreak.learning import CHAMPIONS, GNN_CANDIDATES, ID_ROWS, ITEM, PEOPLE_CANDIDATES, USER, Model
+from daybreak.learning import CHAMPIONS, GNN_CANDIDATES, ID_ROWS, PEOPLE_CANDIDATES, USER, Model
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from training.data.ids import Ints, id_map
+from training.data.ids import id_map
 from training.data.ties import ties_of
 from training.data.wants import number_of
-from training.evaluation.ranking import NO_ITEM, Sets
-from training.evaluation.top_k import top_k
-from training.night_view import active_users, night_view, shown_items
+from training.listing import Listing
+from training.night_view import active_users, night_view
 from training.people_lists import people_listed
 from training.registry.catalogue import Version
 from training.registry.loaders import servable
 from training.registry.reigns import BECAUSE_TAG
 from training.registry.versions import Versions
-from training.retrieval import NEVER, NightView, Retriever, Scorer, view_at
+from training.retrieval import Retriever, view_at
+from training.served_ranker import ranker_released
 
-DIGITS = 6
-LISTING = (Model.GNN, Model.TWO_TOWER, Model.PEOPLE)
-"""The models whose champions list, each in its own way."""
+SERVING = (Model.GNN, Model.TWO_TOWER, Model.RANKER, Model.PEOPLE)
+"""The models whose champions serve a night: they list, each in its own way, or rank what is listed."""
 
 
 class CandidatesConfig(StepConfig):
@@ -50,11 +49,12 @@ class CandidatesConfig(StepConfig):
 def run(config: CandidatesConfig, io: StepIO) -> Summary:
     """Notes the champions, and lists by the teacher and by the model of people."""
     versions = Versions.of(io.settings)
-    champions = {model: versions.champion(model, config.ds) for model in LISTING}
+    champions = {model: versions.champion(model, config.ds) for model in SERVING}
     listed = _by_teacher(config, io, versions, champions[Model.GNN])
     whom = _people(config, io, versions, champions[Model.PEOPLE])
     io.write(PEOPLE_CANDIDATES, whom)
-    io.write(CHAMPIONS, _who(champions))
+    ranker = ranker_released(io, versions, champions[Model.RANKER])
+    io.write(CHAMPIONS, _who(champions, {Model.RANKER: ranker}))
     io.write(GNN_CANDIDATES, listed)
     told = {f"{model}_version": each.number if each else "no champion yet" for model, each in champions.items()}
     return {**told, "gnn_rows": listed.num_rows, "people_rows": whom.num_rows}
@@ -65,7 +65,8 @@ def _by_teacher(config: CandidatesConfig, io: StepIO, versions: Versions, champi
         return data_schema(GNN_CANDIDATES).empty_table()
     view = night_view(io, config.history_days, with_features=False)
     teacher: Retriever = servable(versions.fetch(champion))  # type: ignore[assignment]
-    return _listed(config, io, teacher.at(view), view, champion.number)
+    rows = Listing(config.a_user, config.an_item, config.block).listed(io, teacher.at(view), view)
+    return rows.append_column("version", pa.array([champion.number] * rows.num_rows, pa.int32()))
 
 
 def _people(config: CandidatesConfig, io: StepIO, versions: Versions, champion: Version | None) -> pa.Table:
@@ -81,7 +82,7 @@ def _people(config: CandidatesConfig, io: StepIO, versions: Versions, champion: 
     return people_listed(scorer, ties, users, active, night, config.people, config.block, champion.number)
 
 
-def _who(champions: Mapping[Model, Version | None]) -> pa.Table:
+def _who(champions: Mapping[Model, Version | None], releases: Mapping[Model, str | None]) -> pa.Table:
     rows = [
         {
             "model": model.value,
@@ -89,46 +90,9 @@ def _who(champions: Mapping[Model, Version | None]) -> pa.Table:
             "digest": champion.digest,
             "trained_until": champion.trained_until,
             "because": champion.tags.get(BECAUSE_TAG, champion.why),
+            "release": releases.get(model),
         }
         for model, champion in champions.items()
         if champion
     ]
     return pa.Table.from_pylist(rows, schema=data_schema(CHAMPIONS))
-
-
-def _listed(config: CandidatesConfig, io: StepIO, scorer: Scorer, view: NightView, version: int) -> pa.Table:
-    users, items = active_users(io, view.users), shown_items(io, view.items)
-    hidden = np.setdiff1d(np.arange(len(view.items)), items)
-    blocks = [
-        *_blocks(scorer, view, USER, users, hidden, config.a_user, config.block),
-        *_blocks(scorer, view, ITEM, items, hidden, config.an_item, config.block),
-    ]
-    if not blocks:
-        return data_schema(GNN_CANDIDATES).empty_table()
-    table = pa.concat_tables(blocks)
-    return table.append_column("version", pa.array([version] * table.num_rows, pa.int32()))
-
-
-def _blocks(
-    scorer: Scorer, view: NightView, query: str, queries: Ints, hidden: Ints, length: int, size: int
-) -> Iterator[pa.Table]:
-    ids, score = (view.users, scorer.for_users) if query == USER else (view.items, scorer.for_items)
-    for start in range(0, len(queries), size):
-        block = queries[start : start + size]
-        scores = score(block)
-        scores[:, hidden] = NEVER
-        itself = (
-            Sets(np.arange(len(block) + 1), block) if query == ITEM else Sets(np.zeros(len(block) + 1, int), block[:0])
-        )
-        lists = top_k(scores, itself, length)
-        rows, ranks = np.nonzero(lists != NO_ITEM)
-        found = lists[rows, ranks]
-        yield pa.table(
-            {
-                "query": pa.array([query] * len(rows), pa.string()),
-                "query_id": ids.of(block[rows]),
-                "rank": pa.array(ranks, pa.int32()),
-                "item_id": view.items.of(found),
-                "score": np.round(scores[rows, found].astype(np.float64), DIGITS),
-            }
-        )

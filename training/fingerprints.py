@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from training.data.encoder import Encoded
+from daybreak.features.encoder import Encoded
 from training.data.ids import Ints
 
 SEED = 20_261_122

@@ -23,17 +23,17 @@ from pydantic import Field
 
 from daybreak.contracts import DS
 from daybreak.errors import InputError
+from daybreak.features.encoder import FeatureEncoder
 from daybreak.features.services import RANKER as SERVICE
 from daybreak.features.training import CLICKED, LABELS, PURCHASED, SHOWN, Split, temporal_split
+from daybreak.ranking.fitted_ranker import FLOAT32, FittedRanker
 from daybreak.steps import StepConfig
 from training import ranker_report as told
-from training.data.encoder import FeatureEncoder
 from training.data.rows import RowBatches, RowFiles
 from training.export.forms import Candidate, Form, compared
 from training.export.onnx_export import export
 from training.export.prune import pruned
 from training.export.quantize import quantize
-from training.fitted_ranker import FLOAT32, FittedRanker
 from training.fitting.loop import FitReport, LoopConfig, Observe, fit, ignore
 from training.fitting.ranker_task import KIND, POSITION, SURFACE, RankerRows, RankerTask, labels_of
 from training.fitting.seeding import deterministic

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from daybreak.contracts import DS
 from daybreak.features.training import CLICKED, PURCHASED
+from daybreak.ranking.calibrator import sigmoid
 from training.evaluation.binary import Calibration, binary_metrics, calibration
 from training.evaluation.confidence import Interval, difference, intervals
 from training.evaluation.grouped import grouped_ndcg
 from training.evaluation.places import PLACES, looks, seldom_seen
 from training.export.forms import Form
-from training.models.calibration import sigmoid
 
 Floats = NDArray[np.float64]
 TOP = 10

@@ -18,13 +18,13 @@ from pydantic import Field
 
 from daybreak.features.training import LABELS, MATURITY_DAYS, PURCHASED, RANKER_ROWS
 from daybreak.learning import Model
+from daybreak.ranking.fitted_ranker import FittedRanker
 from daybreak.step_io import StepIO
 from daybreak.steps import Summary
 from training import ranker_report as told
 from training.data.rows import RowFiles
 from training.due import due, mature_days
 from training.evaluation.confidence import difference
-from training.fitted_ranker import FittedRanker
 from training.fitting.device import device_of
 from training.ranker import RankerConfig, RankerReport, fit_ranker, shown
 from training.recording import Checkpoint, compared_with, curves_into, record, standing, summary_of

@@ -10,6 +10,7 @@ from daybreak.features.training import RANKER_ROWS
 from daybreak.learning import (
     CHAMPIONS,
     DECISIONS,
+    EASE_CANDIDATES,
     GNN_CANDIDATES,
     ID_ROWS,
     PEOPLE_CANDIDATES,
@@ -71,6 +72,13 @@ STEPS = (
         config="training.candidates:CandidatesConfig",
         reads=(USERS, ITEMS, EDGES, ID_ROWS, PAIR_DAYS),
         writes=(CHAMPIONS, GNN_CANDIDATES, PEOPLE_CANDIDATES),
+    ),
+    StepSpec(
+        "training.ease",
+        target="training.ease:run",
+        config="training.ease:EaseConfig",
+        reads=(USERS, ITEMS, ID_ROWS, PAIR_DAYS),
+        writes=(EASE_CANDIDATES,),
     ),
     StepSpec(
         "training.embeddings",

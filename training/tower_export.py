@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.data.encoder import Encoded
+from daybreak.features.encoder import Encoded
 from training.export.onnx_export import export
 from training.export.prune import pruned
 from training.export.quantize import quantize

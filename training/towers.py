@@ -21,14 +21,14 @@ import torch
 from torch import nn
 
 from daybreak.errors import InputError, ModelError
+from daybreak.features.encoder import Encoded, FeatureEncoder
 from daybreak.learning import ITEM, USER, Model
+from daybreak.ranking.session import Session
 from daybreak.vectors import directions
-from training.data.encoder import Encoded, FeatureEncoder
 from training.data.histories import Histories
 from training.data.ids import IdMap, Ints
 from training.data.tower_nights import TowerEncoders, remembered_weights
 from training.evaluation.ranking import Scores
-from training.export.session import Session
 from training.registry.bundle import Bundle, write_bundle
 from training.retrieval import NightView
 

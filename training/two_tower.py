@@ -26,11 +26,11 @@ from torch import Tensor
 from daybreak.clock import days_before
 from daybreak.errors import InputError
 from daybreak.features.counted import ITEM_ACTIVITY
+from daybreak.features.encoder import Encoded
 from daybreak.features.services import TWO_TOWER
 from daybreak.learning import ITEM, USER, Model
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
-from training.data.encoder import Encoded
 from training.data.histories import Histories
 from training.data.ids import IdMap, Ints, id_map
 from training.data.nights import NightFeatures, features_at, nights_with_features, untold, with_newcomers

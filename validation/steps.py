@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from daybreak.datasets import (
-    AUDITS,
-    COOCCURRENCE,
-    DELIVERED,
-    DELIVERIES,
-    GATES,
-    LANDINGS,
-    LISTS,
-    POPULARITY,
-    QUARANTINE,
-    TRENDING,
-)
+from daybreak.candidates import COUNTED
+from daybreak.datasets import AUDITS, DELIVERED, DELIVERIES, GATES, LANDINGS, LISTS, QUARANTINE
 from daybreak.features.statistics import FEATURE_STATS
 from daybreak.features.views import VIEWS
 from daybreak.indexes import INDEX_GATES
@@ -44,9 +34,7 @@ STEPS = (
             LANDINGS,
             DELIVERIES,
             AUDITS,
-            POPULARITY,
-            TRENDING,
-            COOCCURRENCE,
+            *COUNTED,
             LISTS,
             GATES,
             INDEX_GATES,

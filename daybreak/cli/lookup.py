@@ -54,16 +54,22 @@ def _header(answer: dict[str, Any]) -> str:
 
 
 def _fallback_line(answer: dict[str, Any]) -> str:
-    shown = "this is the list that everyone without one gets" if answer["items"] else "the surface has no fallback list"
+    whose = {
+        "segment": "this is the list of its segment",
+        "everyone": "this is the list that everyone without one gets",
+    }
+    shown = whose.get(answer["source"], "the surface has no fallback list")
     return f"[yellow]there is no list for {as_text(answer['id'])}: {shown}[/]"
 
 
 def _table(items: list[dict[str, Any]]) -> Table:
     rank_column, score_column = Column("rank", justify="right"), Column("score", justify="right")
-    table = Table(rank_column, "id", "title", "category", score_column, "source", header_style="bold")
+    told = [name for name in ("title", "category") if any(name in item for item in items)]
+    table = Table(rank_column, "id", *told, score_column, Column("why", min_width=20), "source", header_style="bold")
     for rank, item in enumerate(items, start=1):
-        texts = (as_text(item.get(name, "")) for name in ("id", "title", "category"))
-        table.add_row(str(rank), *texts, f"{item['score']:g}", as_text(item["source"]))
+        texts = (as_text(item.get(name, "")) for name in ("id", *told))
+        reason = as_text(item.get("reason", ""))
+        table.add_row(str(rank), *texts, f"{item['score']:g}", reason, as_text(item["source"]))
     return table
 
 

@@ -10,7 +10,9 @@ from rich.markup import escape
 
 from daybreak.cli import (
     doctor,
+    explain,
     features,
+    gates,
     import_data,
     index,
     leaks,
@@ -46,6 +48,9 @@ app.command("leaks")(leaks.command)
 app.add_typer(models.app, name="models")
 app.add_typer(index.app, name="index")
 app.add_typer(releases.app, name="releases")
+app.command("gates")(gates.command)
+app.command("explain")(explain.explain)
+app.command("diff")(explain.diff)
 app.command("lookup")(lookup.command)
 app.command("serve")(serve.command)
 app.command("lineage")(lineage.command)

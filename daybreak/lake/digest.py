@@ -7,6 +7,8 @@ have the same digest; a changed, lost or doubled row changes it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,13 +21,19 @@ SEEDS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 
 def rows_digest(rows: pa.Table) -> str:
     """The digest of all rows of a table, as hexadecimal text that begins with their number."""
-    words = [_row_words(rows, seed) for seed in SEEDS]
-    parts = [f"{rows.num_rows:x}"]
-    for lane in words:
-        parts.append(
-            f"{int(lane.sum(dtype=np.uint64)):016x}{int(np.bitwise_xor.reduce(lane, initial=np.uint64(0))):016x}"
-        )
-    return "-".join(parts)
+    return digest_of([rows])
+
+
+def digest_of(parts: Iterable[pa.Table]) -> str:
+    """The same of rows that come in parts, however they are cut."""
+    count, sums, mixed = 0, np.zeros(len(SEEDS), np.uint64), np.zeros(len(SEEDS), np.uint64)
+    for rows in parts:
+        count += rows.num_rows
+        for lane, seed in enumerate(SEEDS):
+            words = _row_words(rows, seed)
+            sums[lane : lane + 1] += words.sum(dtype=np.uint64)  # arrays go round at the end, single numbers complain
+            mixed[lane] ^= np.bitwise_xor.reduce(words, initial=np.uint64(0))
+    return "-".join([f"{count:x}", *(f"{int(a):016x}{int(b):016x}" for a, b in zip(sums, mixed, strict=True))])
 
 
 def _row_words(rows: pa.Table, seed: int) -> Words:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from daybreak.world.draws import Floats, Ints
+from daybreak.draws import Floats, Ints
 
 POSITION_DECAY = 0.3
 

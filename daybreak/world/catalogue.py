@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from daybreak.world.draws import Flags, Floats, Ints, Words, bell, below, pick, stream, uniform
+from daybreak.draws import Flags, Floats, Ints, Words, bell, below, pick, stream, uniform
 from daybreak.world.parameters import World
 from daybreak.world.vocabulary import CATEGORIES, TYPICAL_PRICES_CENTS
 

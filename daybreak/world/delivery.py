@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.datasets import EDGES, EVENTS, ITEMS, USERS
+from daybreak.draws import Ints, chunks
 from daybreak.files import write_atomically
 from daybreak.world.catalogue import catalogue_at
 from daybreak.world.day_file import DayFile
-from daybreak.world.draws import Ints, chunks
 from daybreak.world.edges import edge_lines, edges_on
 from daybreak.world.event_lines import EventWriter
 from daybreak.world.happenings import happenings, with_extra_copies

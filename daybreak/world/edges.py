@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from daybreak.clock import DAY_US
-from daybreak.world.draws import Ints, numbered, part, pick, stream, uniform, words
+from daybreak.draws import Ints, numbered, part, pick, stream, uniform, words
 from daybreak.world.lines import Piece, numbers, render, text_table, timestamps
 from daybreak.world.parameters import World
 from daybreak.world.population import signup_us, users_at

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from daybreak.draws import Flags, Floats, Ints, part, stream, words
 from daybreak.world import behaviour
 from daybreak.world.catalogue import Catalogue
-from daybreak.world.draws import Flags, Floats, Ints, part, stream, words
 from daybreak.world.parameters import World
 from daybreak.world.shelves import LONGEST, Shelf, beside_shelf, front_shelf
 from daybreak.world.taste import Tastes, liking, tastes_at

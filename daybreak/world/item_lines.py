@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from daybreak.clock import DAY_US
+from daybreak.draws import Ints, pick, stream
 from daybreak.world.catalogue import (
     STYLES,
     category_of,
@@ -16,7 +17,6 @@ from daybreak.world.catalogue import (
     retire_offset,
     style_of,
 )
-from daybreak.world.draws import Ints, pick, stream
 from daybreak.world.lines import Piece, Texts, decimals, numbers, render, text_table, timestamps
 from daybreak.world.parameters import World
 from daybreak.world.vocabulary import BRAND_ENDS, BRAND_STARTS, BRANDS_PER_CATEGORY, CATEGORIES, STYLE_WORDS

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daybreak.clock import DAY_US
-from daybreak.world.draws import Ints
+from daybreak.draws import Ints
 
 Texts = npt.NDArray[np.void]
 Piece = bytes | Texts

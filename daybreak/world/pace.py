@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from daybreak.draws import chunks
 from daybreak.world.catalogue import catalogue_at
-from daybreak.world.draws import chunks
 from daybreak.world.happenings import happenings
 from daybreak.world.parameters import World
 from daybreak.world.population import activity, users_at

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from daybreak.clock import DAY_US
-from daybreak.world.draws import Flags, Floats, Ints, part, pick, stream, uniform, words
+from daybreak.draws import Flags, Floats, Ints, part, pick, stream, uniform, words
 from daybreak.world.parameters import World
 from daybreak.world.vocabulary import COUNTRIES, COUNTRY_WEIGHTS, DEVICE_WEIGHTS, SEGMENT_WEIGHTS, SEGMENTS
 

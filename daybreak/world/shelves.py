@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daybreak.draws import Flags, Ints, Words, part, pick, stream, uniform, words
 from daybreak.world.catalogue import Catalogue
-from daybreak.world.draws import Flags, Ints, Words, part, pick, stream, uniform, words
 from daybreak.world.parameters import World
 from daybreak.world.taste import Tastes
 from daybreak.world.visits import Visits

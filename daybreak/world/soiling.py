@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from daybreak.draws import stream, words
 from daybreak.errors import InputError
 from daybreak.world.dirt import DIRT, FAULTS, DirtKind, Row
-from daybreak.world.draws import stream, words
 from daybreak.world.drifts import day_of_world
 from daybreak.world.parameters import World
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daybreak.draws import Flags, Floats, Ints, bell, part, pick, stream, uniform, words
 from daybreak.world.catalogue import CATEGORY_COUNT, STYLES, Catalogue
-from daybreak.world.draws import Flags, Floats, Ints, bell, part, pick, stream, uniform, words
 from daybreak.world.parameters import World
 from daybreak.world.population import Users
 from daybreak.world.vocabulary import SEGMENTS

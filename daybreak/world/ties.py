@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from daybreak.world.draws import Flags, Floats, Ints, below, part, stream, words
+from daybreak.draws import Flags, Floats, Ints, below, part, stream, words
 from daybreak.world.parameters import World
 from daybreak.world.population import NOBODY, Users, joined_offset, segment_of, users_at
 from daybreak.world.taste import settled_category, style_on

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from daybreak.draws import Floats, Ints
 from daybreak.errors import InputError
 from daybreak.world.behaviour import looked_at, purchases_if_seen
 from daybreak.world.catalogue import catalogue_at
-from daybreak.world.draws import Floats, Ints
 from daybreak.world.parameters import WORLD_FILE, World, known_world
 from daybreak.world.population import users_at
 from daybreak.world.taste import liking, tastes_at

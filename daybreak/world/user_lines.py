@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from daybreak.clock import DAY_US
-from daybreak.world.draws import Ints, stream, uniform
+from daybreak.draws import Ints, stream, uniform
 from daybreak.world.lines import Piece, Texts, numbers, render, text_table, timestamps
 from daybreak.world.parameters import World
 from daybreak.world.population import Users, companies_of, schools_in, signup_us, users_at

@@ -13,7 +13,7 @@ import numpy as np
 
 from daybreak.clock import DAY_US
 from daybreak.datasets import LATE_DAYS
-from daybreak.world.draws import Ints, Words, below, numbered, part, stream, uniform, words
+from daybreak.draws import Ints, Words, below, numbered, part, stream, uniform, words
 from daybreak.world.parameters import World
 from daybreak.world.population import Users, activity, signup_us, users_at
 

@@ -1,9 +1,13 @@
 """How lists lie in a snapshot file: the one place that the writer and the reader must agree on.
 
-A snapshot is one LMDB file of sorted keys. A list stands under `surface NUL query`, what is known of an item under
-`@item NUL id`, the version of this layout under `@layout`, and under `@without_own` the surfaces whose lists never
-hold the query itself; every value is JSON. LMDB keys end at 511 bytes and an id
-may be longer, so a long key is replaced by its hash and stands whole before its value, where a reader checks it.
+A snapshot is one LMDB file of sorted keys, and every value is JSON. A list stands under `surface NUL query`, the list
+of a segment under `@segment/surface NUL segment`, the segment of a user under `@segment_of NUL id`, what is known of an
+item under `@item NUL id`, how each surface is to be served under `@surfaces`, and the version of this layout under
+`@layout`. LMDB keys end at 511 bytes and an id may be longer, so a long key is replaced by its hash and stands whole
+before its value, where a reader checks it.
+
+Lists hold more entries than a surface shows: `@surfaces` tells of each its `length`, whether its lists are
+`without_own`, as those are that never hold the query itself, and whether they are `of_items`.
 """
 
 from __future__ import annotations
@@ -12,8 +16,10 @@ import hashlib
 
 LISTS_FILE = "lists.lmdb"
 LAYOUT_KEY = b"@layout"
-LAYOUT = b"2"
-WITHOUT_OWN_SPACE = "@without_own"
+LAYOUT = b"3"
+SURFACES_SPACE = "@surfaces"
+SEGMENT_SPACE = "@segment/"
+SEGMENT_OF_SPACE = "@segment_of"
 ITEM_SPACE = "@item"
 FALLBACK_QUERY = ""
 
@@ -39,6 +45,13 @@ def stored_value(key: bytes, body: bytes) -> bytes:
     if len(key) <= LONGEST_KEY:
         return body
     return len(key).to_bytes(_LENGTH_BYTES, "big") + key + body
+
+
+def full_key_of(stored: bytes, value: bytes) -> bytes:
+    """The whole key of what is stored under a key."""
+    if not stored.startswith(_HASHED):
+        return stored
+    return value[_LENGTH_BYTES : _LENGTH_BYTES + int.from_bytes(value[:_LENGTH_BYTES], "big")]
 
 
 def body_of(key: bytes, stored: bytes) -> bytes | None:

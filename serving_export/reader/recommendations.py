@@ -29,19 +29,21 @@ def check_id(query_id: str) -> None:
 
 
 def recommend(snapshot: Snapshot, surface: str, query_id: str, length: int, age_s: float) -> dict[str, Any]:
-    """The first `length` entries for a query; for one that has no list, those of the surface's fallback."""
+    """The first `length` entries for a query; for one that has no list, those of its segment's list or everyone's."""
     if surface not in snapshot.surfaces:
         raise UnknownSurfaceError(f"no surface is called '{surface}'; there are: {', '.join(snapshot.surfaces)}")
-    own = snapshot.entries(surface, query_id)
-    entries = own or snapshot.fallback(surface, query_id)
+    source, entries = "list", snapshot.entries(surface, query_id)
+    if not entries:
+        source, entries = snapshot.fallback(surface, query_id)
+    shown = entries[: min(length, snapshot.length(surface))]
     return {
         "surface": surface,
         "id": query_id,
-        "items": [{**entry, **snapshot.item(entry["id"])} for entry in entries[:length]],
+        "items": [{**entry, **snapshot.told_of(surface, entry["id"])} for entry in shown],
         "release": snapshot.id,
         "model": snapshot.release.manifest.model,
         "ds": snapshot.release.manifest.ds,
         "age_s": round(age_s),
-        "fallback": not own,
-        "source": "list" if own else "fallback" if entries else "none",
+        "fallback": source != "list",
+        "source": source if entries else "none",
     }

@@ -7,6 +7,7 @@ and Python frees the map with its last reader. For the same reason values are co
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Snapshot:
                 f"the lists of release {release.id} have layout {found!r}, this reader knows {layout.LAYOUT!r}; "
                 "update the reader or build the release again"
             )
-        self._without_own = frozenset(self._document(layout.WITHOUT_OWN_SPACE, ""))
+        self._served: dict[str, dict[str, Any]] = self._document(layout.SURFACES_SPACE, "")
 
     def _refuse_cut_file(self, path: Path) -> None:
         """A page that is mapped but not there ends the process: the size is looked at, whoever opens the release."""
@@ -55,18 +56,41 @@ class Snapshot:
     def surfaces(self) -> tuple[str, ...]:
         return self.release.manifest.surfaces
 
+    def length(self, surface: str) -> int:
+        """Entries that a list of the surface shows by itself; what it holds behind them waits for removals."""
+        return int(self._served[surface]["length"])
+
     def entries(self, surface: str, query: str) -> list[dict[str, Any]] | None:
-        """The list of a query, best first, each entry with id, score and source; None where there is none."""
+        """The list of a query, best first, each entry with id, score, source and reason; None where there is none."""
         return self._document(surface, query)
 
-    def fallback(self, surface: str, query: str) -> list[dict[str, Any]]:
-        """The list of a surface that everyone without one gets; beside an item it leaves out the item itself."""
-        entries = self.entries(surface, layout.FALLBACK_QUERY) or []
-        return [entry for entry in entries if entry["id"] != query] if surface in self._without_own else entries
+    def queries(self, surface: str) -> Iterator[str]:
+        """Every query of a surface that has a list of its own, in the order of the stored keys."""
+        prefix = layout.full_key(surface, "")
+        with self._transaction.cursor() as cursor:
+            for stored, value in cursor:
+                key = layout.full_key_of(stored, value)
+                if key.startswith(prefix) and key != prefix:
+                    yield key[len(prefix) :].decode()
 
-    def item(self, item_id: str) -> dict[str, Any]:
-        """What is known of an item, such as its title; empty where nothing is."""
-        return self._document(layout.ITEM_SPACE, item_id) or {}
+    def of_segment(self, surface: str, segment: str) -> list[dict[str, Any]] | None:
+        """The list of a segment; None where there is none."""
+        return self._document(f"{layout.SEGMENT_SPACE}{surface}", segment)
+
+    def fallback(self, surface: str, query: str) -> tuple[str, list[dict[str, Any]]]:
+        """What a query without a list gets, and whose list that is: of its segment where that is known and has one,
+        else of everyone. Beside an item it leaves out the item itself."""
+        segment = self._document(layout.SEGMENT_OF_SPACE, query)
+        found = self.of_segment(surface, segment) if segment else None
+        whose = "segment" if found else "everyone"
+        entries = found or self.entries(surface, layout.FALLBACK_QUERY) or []
+        if self._served[surface]["without_own"]:
+            entries = [entry for entry in entries if entry["id"] != query]
+        return whose, entries
+
+    def told_of(self, surface: str, candidate: str) -> dict[str, Any]:
+        """What is known of an item in a list of the surface, such as its title; of people nothing is told."""
+        return (self._document(layout.ITEM_SPACE, candidate) or {}) if self._served[surface]["of_items"] else {}
 
     def _document(self, space: str, name: str) -> Any:
         key = layout.full_key(space, name)

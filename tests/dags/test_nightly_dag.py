@@ -20,7 +20,10 @@ DAY = "{{ params.run_date or ((dag_run.logical_date or dag_run.run_after) | ds) 
 LINES = {
     "land.ingest": f"daybreak run jobs.ingest --ds {DAY}",
     "audit.contracts": f"daybreak run validation.audit --ds {DAY}",
-    "candidates.sources": f"daybreak run jobs.popularity jobs.trending jobs.cooccurrence --ds {DAY}",
+    "candidates.sources": (
+        "daybreak run jobs.popularity jobs.segments jobs.trending jobs.cooccurrence jobs.bm25 jobs.co_view"
+        f" jobs.co_purchase jobs.people_pairs --ds {DAY}"
+    ),
     "features.views": (
         "daybreak run jobs.partials jobs.user_profile jobs.user_activity jobs.user_sessions jobs.user_category"
         " jobs.user_brand jobs.user_item jobs.user_graph jobs.item_catalogue jobs.item_activity jobs.item_text"
@@ -34,9 +37,9 @@ LINES = {
     "models.learn": (
         f"daybreak run training.due training.gnn training.two_tower training.ranker training.people --ds {DAY}"
     ),
-    "models.candidates": f"daybreak run training.candidates training.embeddings --ds {DAY}",
+    "models.candidates": f"daybreak run training.candidates training.ease training.embeddings --ds {DAY}",
     "index.shard": f"daybreak run indexing.shard --ds {DAY}",
-    "index.publish": f"daybreak run indexing.publish indexing.candidates --ds {DAY}",
+    "index.publish": f"daybreak run indexing.publish indexing.candidates indexing.content --ds {DAY}",
     "lists.publish": f"daybreak run serving_export.lists serving_export.gates serving_export.publish --ds {DAY}",
     "report.page": f"daybreak run validation.report --ds {DAY}",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from daybreak.datasets import POPULARITY
+from daybreak.candidates import POPULARITY
 from daybreak.lake import Lake, Table, Window
 
 WORK = "tests.popularity"

@@ -7,7 +7,7 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import Field
 
-from daybreak.datasets import COOCCURRENCE, POPULARITY, TRENDING
+from daybreak.candidates import COOCCURRENCE, POPULARITY, TRENDING
 from daybreak.errors import GateError
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, StepSpec, Summary

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daybreak.datasets import DATASETS, POPULARITY
+from daybreak.candidates import POPULARITY
+from daybreak.datasets import DATASETS
 from daybreak.lake import Lake
 from daybreak.releases import ReleaseStore
 from daybreak.settings import Settings
@@ -112,7 +113,7 @@ def test_releases_are_moved_between_and_the_history_tells_why(daybreak: Command,
 
 def test_lineage_tells_what_a_release_was_made_from(daybreak: Command, settings: Settings, store: ReleaseStore) -> None:
     """The live release, its tables, and the runs behind them."""
-    from daybreak.datasets import TRENDING
+    from daybreak.candidates import TRENDING
     from daybreak.runner import run_steps
     from tests.daybreak.steps import TOY
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from daybreak.candidates import POPULARITY
 from daybreak.cli.console import console
-from daybreak.datasets import EVENTS, POPULARITY, QUARANTINE
+from daybreak.datasets import EVENTS, QUARANTINE
 from daybreak.lake import Lake
 from daybreak.releases import ReleaseStore
 from daybreak.settings import Settings

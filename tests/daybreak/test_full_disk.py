@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daybreak.datasets import TRENDING
+from daybreak.candidates import TRENDING
 from daybreak.errors import DaybreakError
 from daybreak.files import write_atomically
 from daybreak.lake import Lake

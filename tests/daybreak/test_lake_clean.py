@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daybreak.datasets import POPULARITY
+from daybreak.candidates import POPULARITY
 from daybreak.lake import Lake
 from tests.daybreak.rows import DAY, WORK, rows, tags, write
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from daybreak.candidates import POPULARITY
 from daybreak.contracts import Column, ColumnType
-from daybreak.datasets import POPULARITY
 from daybreak.errors import StaleAttempt
 from daybreak.lake import Attempt, Lake
 from tests.daybreak.children import outcomes

@@ -11,7 +11,7 @@ import pyarrow as pa
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from daybreak.datasets import POPULARITY
+from daybreak.candidates import POPULARITY
 from daybreak.lake import Lake, Window
 from daybreak.lake.digest import rows_digest
 from tests.daybreak.rows import DAY, WORK, rows

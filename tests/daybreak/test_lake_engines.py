@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import QueryBuilder
 
+from daybreak.candidates import POPULARITY
 from daybreak.contracts import Column, ColumnType
-from daybreak.datasets import EVENTS, POPULARITY
+from daybreak.datasets import EVENTS
 from daybreak.lake import Lake, Window
 from daybreak.lake.digest import rows_digest
 from daybreak.lake.schemas import full_schema

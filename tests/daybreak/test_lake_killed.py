@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daybreak.datasets import POPULARITY
+from daybreak.candidates import POPULARITY
 from daybreak.lake import Lake, Table
 from tests.daybreak.children import Kill, kill_after, kill_at, points_of, times_of
 from tests.daybreak.rows import DAY, tags, write

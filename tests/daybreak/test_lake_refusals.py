@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from daybreak.candidates import POPULARITY
 from daybreak.contracts import Column, ColumnType
-from daybreak.datasets import POPULARITY
 from daybreak.errors import LakeError
 from daybreak.lake import Lake
 from tests.daybreak.rows import DAY, WORK, rows, tags, write

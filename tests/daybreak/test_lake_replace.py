@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from daybreak.datasets import EVENTS, POPULARITY
+from daybreak.candidates import POPULARITY
+from daybreak.datasets import EVENTS
 from daybreak.errors import LakeError, StaleAttempt
 from daybreak.lake import Lake, Window
 from tests.daybreak.rows import DAY, WORK, rows, tags, write

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from daybreak.candidates import POPULARITY, TRENDING
 from daybreak.code_version import code_version
-from daybreak.datasets import POPULARITY, TRENDING
 from daybreak.errors import GateError, InputError, SettingsError
 from daybreak.lake import Lake
 from daybreak.lineage import LineageBook, RunRecord, Touched

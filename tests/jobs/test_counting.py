@@ -10,8 +10,9 @@ import duckdb
 import pytest
 from pyspark.sql import SparkSession
 
+from daybreak.candidates import COOCCURRENCE, POPULARITY, TRENDING
 from daybreak.clock import days_before
-from daybreak.datasets import COOCCURRENCE, EVENTS, POPULARITY, TRENDING
+from daybreak.datasets import EVENTS
 from daybreak.lake import Lake, Window
 from daybreak.runner import run_steps
 from daybreak.settings import Settings

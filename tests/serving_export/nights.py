@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
-from daybreak.datasets import COOCCURRENCE, EVENTS, ITEMS, POPULARITY, TRENDING, USERS
+from daybreak.candidates import (
+    BM25,
+    CO_PURCHASE,
+    CO_VIEW,
+    CONTENT,
+    COOCCURRENCE,
+    PEOPLE_PAIRS,
+    POPULARITY,
+    SEGMENTS,
+    TRENDING,
+)
+from daybreak.datasets import EVENTS, ITEMS, USERS
+from daybreak.features.described import USER_GRAPH
 from daybreak.lake import Lake
-from daybreak.learning import CHAMPIONS, GNN_CANDIDATES, TOWER_CANDIDATES
+from daybreak.learning import CHAMPIONS, EASE_CANDIDATES, GNN_CANDIDATES, PEOPLE_CANDIDATES, TOWER_CANDIDATES
 from tests.lake import put
 from tests.tiny import TinyWorld, day
 
 NIGHT = day(3)
+NOT_COUNTED = (SEGMENTS, BM25, CO_VIEW, CO_PURCHASE, CONTENT, PEOPLE_PAIRS)
+NOT_LEARNED = (GNN_CANDIDATES, TOWER_CANDIDATES, EASE_CANDIDATES, PEOPLE_CANDIDATES, CHAMPIONS)
+PLAIN = """
+for_you:
+  query: user
+  length: 50
+  sources:
+    two_tower: {quota: 100, weight: 1.0}
+    gnn: {quota: 100, weight: 1.0}
+    cooccurrence: {quota: 100, weight: 0.5}
+    trending: {quota: 50, weight: 0.2}
+    popular: {quota: 100, weight: 0.1}
+  gates: {min_coverage: 0.98, max_empty: 0.01, min_length: 20, max_popular: 1.0}
+
+similar_items:
+  query: item
+  length: 30
+  sources:
+    two_tower: {quota: 50, weight: 0.5}
+    gnn: {quota: 50, weight: 1.0}
+    cooccurrence: {quota: 100, weight: 1.0}
+    popular: {quota: 60, weight: 0.1}
+  rules: {owned: false}
+  gates: {min_coverage: 0.98, max_empty: 0.02, min_length: 10, max_popular: 1.0}
+"""
+"""Surfaces whose lists follow by reasoning: nothing is ranked anew, kept apart or tried out."""
 
 
 def users_of(world: TinyWorld, group: int) -> list[str]:
@@ -50,8 +88,8 @@ def put_candidates(lake: Lake, world: TinyWorld, ds: str = NIGHT) -> None:
         if n != m
     ]
     put(lake, COOCCURRENCE, ds, near)
-    for untaught in (GNN_CANDIDATES, TOWER_CANDIDATES, CHAMPIONS):
-        put(lake, untaught, ds, [])
+    for empty in (*NOT_COUNTED, *NOT_LEARNED, USER_GRAPH.dataset):
+        put(lake, empty, ds, [])
 
 
 def put_champion(lake: Lake, lists: dict[tuple[str, str], list[str]], ds: str = NIGHT, version: int = 3) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from daybreak.contracts import Dataset
-from daybreak.datasets import COOCCURRENCE, EVENTS, ITEMS, LISTS, POPULARITY, TRENDING, USERS
+from daybreak.candidates import COOCCURRENCE, POPULARITY, TRENDING
+from daybreak.datasets import ITEMS, LISTS, USERS
 from daybreak.errors import InputError, SettingsError
 from daybreak.lake import Window
+from daybreak.learning import GNN_CANDIDATES, TOWER_CANDIDATES
 from daybreak.runner import run_steps
-from daybreak.step_io import StepIO
 from daybreak.steps import step_named
 from tests.lake import put
 from tests.serving_export.nights import NIGHT, all_items, items_of, put_champion, put_tiny_night, users_of
@@ -152,19 +151,20 @@ def test_models_that_list_nothing_leave_the_lists_to_the_others(settings, lake):
     assert with_models == without
 
 
-def test_lists_need_the_candidates_of_the_models_too(settings, lake):
-    """A night on which the champions were never asked says which step to run."""
+@pytest.mark.parametrize(
+    ("missing", "step"),
+    [
+        (GNN_CANDIDATES, "training.candidates"),
+        (TOWER_CANDIDATES, "indexing.candidates"),
+        (POPULARITY, "jobs.popularity"),
+    ],
+)
+def test_lists_need_the_candidates_of_their_own_night(settings, lake, missing, step):
+    """Without a table of the night the step says which step to run, and writes nothing."""
     put_tiny_night(lake)
-    for dataset in (POPULARITY, TRENDING, COOCCURRENCE):
+    for dataset in {TOWER_CANDIDATES, GNN_CANDIDATES, COOCCURRENCE, TRENDING, POPULARITY} - {missing}:
         put(lake, dataset, day(9), [])
-    with pytest.raises(InputError, match=r"candidates/gnn has no day .*daybreak run training.candidates"):
-        run_steps([LISTS_STEP], day(9), settings)
-
-
-def test_lists_need_the_candidates_of_their_own_night(settings, lake):
-    """Without the night's candidates the step says which step to run, and writes nothing."""
-    put_tiny_night(lake)
-    with pytest.raises(InputError, match=f"candidates/popularity has no day {day(9)}; .*daybreak run jobs.popularity"):
+    with pytest.raises(InputError, match=f"{missing.name} has no day {day(9)}; .*daybreak run {step}"):
         run_steps([LISTS_STEP], day(9), settings)
     assert lake.table(LISTS).version() is None
 
@@ -181,20 +181,3 @@ def test_all_that_is_wrong_with_the_surfaces_is_told_at_once(settings, lake):
     assert "\n" not in told
     for problem in (str(settings.surfaces), "horoscope", "for_you.tempo", "wide.sources"):
         assert problem in told
-
-
-def test_tables_are_read_once_however_many_surfaces_there_are(settings, lake, monkeypatch):
-    """Also with surfaces of other histories: the lists and their gates go through the events of all days one time."""
-    put_tiny_night(lake)
-    with Path(settings.surfaces).open("a") as file:
-        file.write("\nlately: {query: user, history_days: 2, sources: {cooccurrence: {}, popular: {}}}\n")
-    read, reads = StepIO.read, Counter()
-
-    def counted(io: StepIO, dataset: Dataset, **window):
-        reads[io.attempt.work, dataset.name] += 1
-        return read(io, dataset, **window)
-
-    monkeypatch.setattr(StepIO, "read", counted)
-    run_steps([LISTS_STEP, step_named("serving_export.gates")], NIGHT, settings)
-    assert reads["serving_export.lists", EVENTS.name] == reads["serving_export.gates", EVENTS.name] == 1
-    assert set(reads.values()) == {1}

@@ -6,17 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from daybreak.datasets import LISTS
+from daybreak.candidates import SEGMENTS
+from daybreak.datasets import LISTS, USERS
 from daybreak.errors import GateError
-from daybreak.lake import Window
+from daybreak.features.described import USER_GRAPH
+from daybreak.lake import Lake, Window
 from daybreak.learning import CHAMPIONS
 from daybreak.releases import ReleaseStore
 from daybreak.runner import run_steps
+from daybreak.settings import Settings
 from daybreak.steps import step_named
 from serving_export import publish
+from serving_export.reader.layout import LISTS_FILE
+from serving_export.reader.recommendations import recommend
 from serving_export.reader.snapshot import Snapshot
 from tests.lake import put
-from tests.serving_export.nights import NIGHT, put_candidates, put_champion, put_tiny_night
+from tests.serving_export.homes import copied, home_in
+from tests.serving_export.nights import (
+    NIGHT,
+    items_of,
+    put_candidates,
+    put_champion,
+    put_tiny_night,
+    users_of,
+)
 from tests.tiny import TinyWorld, day
 
 STEPS = [step_named(f"serving_export.{name}") for name in ("lists", "gates", "publish")]
@@ -38,38 +51,108 @@ def contents(store: ReleaseStore, release_id: str) -> dict[str, bytes]:
     return {name: release.file(name).read_bytes() for name in release.manifest.files}
 
 
-def test_what_is_live_is_what_the_table_holds(settings, lake, store):
-    """Every list of the table is in the snapshot in its order, with what is known of its items."""
-    put_tiny_night(lake)
-    summary = run_night(settings)
-    release = store.current()
-    assert summary["published"]
-    assert release.id == summary["release"]
+SHELVES = """
+for_you:
+  query: user
+  length: 10
+  reserve: 4
+  sources: {segment: {}, popular: {}}
+  exploration: {slots: [2], pool: 5}
+  gates: {min_length: 1, max_popular: 1.0}
+
+beside: {query: item, length: 5, sources: {popular: {}}, gates: {min_length: 1, max_popular: 1}}
+self_too: {query: item, length: 5, sources: {popular: {}}, rules: {own: false}, gates: {min_length: 1, max_popular: 1}}
+
+people:
+  query: user
+  candidate: user
+  length: 6
+  reserve: 2
+  sources: {well_known: {}}
+  gates: {min_length: 1, min_catalogue: 0.0}
+"""
+"""A shelf with lists of segments and places given away, two beside items, and one of people."""
+WORLD = TinyWorld()
+USER = WORLD.user(0, 1)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with the shelves above, whose lists are made and judged; not to be changed."""
+    settings = home_in(tmp_path_factory.mktemp("judged"), SHELVES)
+    lake = Lake.of(settings)
+    put_tiny_night(lake, WORLD)
+    first = {"updated_ts": f"{day(0)}T00:00:00Z", "status": "active"}
+    users = [(user, f"group {group}") for group in range(2) for user in users_of(WORLD, group)]
+    put(lake, USERS, day(1), [{**first, "user_id": user, "segment": segment} for user, segment in users])
+    told = [{"item_id": i, "score": 1.0 + n, "events": 1} for n, i in enumerate(items_of(WORLD, 0))]
+    put(lake, SEGMENTS, NIGHT, [{**row, "segment": "group 0"} for row in told])
+    moment = {"event_ts": f"{NIGHT}T23:00:00Z", "available_ts": f"{NIGHT}T23:30:00Z"}
+    places = [{**moment, "user_id": user, "pagerank": 1.0 + n} for n, (user, _) in enumerate(users)]
+    put(lake, USER_GRAPH.dataset, NIGHT, places)
+    run_steps(STEPS[:2], NIGHT, settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def live(judged: Settings, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """The release of that night, as a reader opens it."""
+    settings = copied(judged, tmp_path_factory.mktemp("live"))
+    (record,) = run_steps(STEPS[2:], NIGHT, settings)
+    release = ReleaseStore(settings.releases).current()
+    assert record.summary["published"]
+    assert release.id == record.summary["release"]
     assert release.is_good
-    lists: dict[tuple[str, str], list[str]] = {}
-    rows = lake.table(LISTS).read(Window(NIGHT, NIGHT)).to_pylist()
+    assert release.manifest.files[LISTS_FILE].rows == record.summary["lists"]
+    return Snapshot(release)
+
+
+def test_what_is_live_is_what_the_table_holds(judged, live):
+    """Every list of the table is in the snapshot in its order, with source, reason, and the chance where one is."""
+    lists: dict[tuple[str, str, str], list[dict]] = {}
+    rows = Lake.of(judged).table(LISTS).read(Window(NIGHT, NIGHT)).to_pylist()
     for row in sorted(rows, key=lambda row: row["rank"]):
-        lists.setdefault((row["surface"], row["query_id"]), []).append(row["candidate_id"])
-    snapshot = Snapshot(release)
-    for (surface, query), expected in lists.items():
-        assert [entry["id"] for entry in snapshot.entries(surface, query) or []] == expected
-    assert summary["lists"] == len(lists)
-    assert snapshot.item("i0-0")["title"] == "Item i0-0"
+        lists.setdefault((row["surface"], row["audience"], row["query_id"]), []).append(row)
+    assert {audience for _, audience, _ in lists} == {"query", "segment", "everyone"}
+    for (surface, audience, query), rows in lists.items():
+        found = live.of_segment(surface, query) if audience == "segment" else live.entries(surface, query)
+        told = [(entry["id"], entry["source"], entry["reason"]) for entry in found or []]
+        assert told == [(row["candidate_id"], row["source"], row["reason"]) for row in rows]
+        for entry, row in zip(found or [], rows, strict=True):
+            assert ("chance" in entry) is (row["chance"] is not None)
+            assert entry.get("chance", 1.0) == pytest.approx(row["chance"] or 1.0, rel=1e-3)
+    assert live.release.manifest.files[LISTS_FILE].rows == len(lists)
+    assert live.told_of("for_you", "i0-0")["title"] == "Item i0-0"
 
 
-def test_only_lists_beside_items_leave_out_what_is_asked_for(settings, lake, store):
-    """The release says of each surface whether its fallback may hold the query: as the rule `own` says, for items."""
-    put_tiny_night(lake)
-    with Path(settings.surfaces).open("a") as file:
-        file.write("\nself_too: {query: item, sources: {popular: {}}, rules: {own: false}}\n")
-    run_night(settings)
-    snapshot = Snapshot(store.current())
-    surfaces = ("for_you", "similar_items", "self_too")
-    held = {name: {entry["id"] for entry in snapshot.entries(name, "") or []} for name in surfaces}
-    asked = next(iter(set.intersection(*held.values())))
-    assert {name for name in surfaces if asked not in {e["id"] for e in snapshot.fallback(name, asked)}} == {
-        "similar_items"
-    }
+def test_a_release_serves_each_shelf_as_it_is_declared(live):
+    """Its length without what waits behind, lists of segments for their users, and no titles for people."""
+    assert [live.length(surface) for surface in ("for_you", "people")] == [10, 6]
+    assert [len(live.entries(surface, USER) or []) for surface in ("for_you", "people")] == [14, 8]
+    assert [len(recommend(live, surface, USER, 99, 0.0)["items"]) for surface in ("for_you", "people")] == [10, 6]
+    assert live.fallback("for_you", USER) == ("segment", live.of_segment("for_you", "group 0"))
+    assert live.fallback("for_you", WORLD.user(2, 1)) == ("everyone", live.entries("for_you", ""))
+    assert live.told_of("people", "i0-0") == {}
+
+
+def test_of_what_was_drawn_the_release_tells_the_chance(live):
+    """For users the third place is given away, so there a chance of less than one stands, and nowhere else; lists for
+    segments and for everyone give nothing away."""
+    for user in users_of(WORLD, 0):
+        chances = [entry.get("chance") for entry in live.entries("for_you", user) or []]
+        assert [place for place, chance in enumerate(chances) if chance is not None] == [2]
+        assert 0 < chances[2] < 1
+    for entries in (live.entries("for_you", ""), live.of_segment("for_you", "group 0")):
+        assert all("chance" not in entry for entry in entries or [])
+
+
+def test_only_lists_of_what_is_asked_for_leave_it_out(live):
+    """The release says of each surface whether its fallback may hold the query: as the rule `own` says, where queries
+    are what candidates are."""
+    asked = {"beside": "i2-11", "self_too": "i2-11", "for_you": "i2-11", "people": "u1-7"}
+    assert all(asked[name] in {entry["id"] for entry in live.entries(name, "") or []} for name in asked)
+    left_out = {name for name in asked if asked[name] not in {e["id"] for e in live.fallback(name, asked[name])[1]}}
+    assert left_out == {"beside", "people"}
 
 
 def test_a_release_names_the_models_that_it_was_built_from(settings, lake, store):
@@ -136,20 +219,28 @@ def test_a_surface_that_nobody_judged_is_not_published(settings, lake, store):
     assert store.current_id() is None
 
 
-@pytest.mark.parametrize("damage", ["swapped", "lost"])
-def test_the_audit_catches_a_snapshot_that_differs_from_the_table(settings, lake, store, monkeypatch, damage):
-    """A writer that swaps the entries of a list, or loses a list, makes no release that goes live."""
-    put_tiny_night(lake)
-    right = publish.write_lists
+DAMAGES = {
+    "a list": ("for_you", "query", "u0-1"),
+    "that of a segment": ("for_you", "segment", "group 0"),
+    "that of everyone": ("people", "everyone", ""),
+    "lost": None,
+}
 
-    def wrong(path, lists, items, without_own):
-        spoilt = [(s, q, entries[::-1] if q == "i0-0" and damage == "swapped" else entries) for s, q, entries in lists]
-        return right(path, spoilt[:-1] if damage == "lost" else spoilt, items, without_own)
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_audit_catches_a_snapshot_that_differs_from_the_table(judged, tmp_path, monkeypatch, damage):
+    """A writer that turns a list of any audience round, or loses one, makes no release that goes live."""
+    home = copied(judged, tmp_path)
+    right, damaged = publish.write_lists, DAMAGES[damage]
+
+    def wrong(path, lists, items, served, segments):
+        spoilt = [each._replace(entries=each.entries[::-1]) if each[:3] == damaged else each for each in lists]
+        return right(path, spoilt[:-1] if damage == "lost" else spoilt, items, served, segments)
 
     monkeypatch.setattr(publish, "write_lists", wrong)
     with pytest.raises(GateError, match=r"failed its audit: lists .*stays live"):
-        run_night(settings)
-    assert store.current_id() is None
+        run_steps(STEPS[2:], NIGHT, home)
+    assert ReleaseStore(home.releases).current_id() is None
 
 
 def test_a_damaged_live_release_does_not_hold_up_the_next_night(settings, lake, store):

@@ -103,6 +103,7 @@ def test_every_user_and_item_has_the_list_that_the_champion_scores(home):
         "gnn_version": 1,
         "gnn_rows": sum(len(rows) for rows in lists.values()),
         "two_tower_version": "no champion yet",
+        "ranker_version": "no champion yet",
         "people_version": "no champion yet",
         "people_rows": 0,
     }
@@ -129,6 +130,7 @@ def test_who_listed_is_kept(home):
         "digest": version.digest,
         "trained_until": day(NIGHT),
         "because": "passed every gate",
+        "release": None,
         "ds": day(NIGHT),
     }
     assert {entry["version"] for rows in listed(home).values() for entry in rows} == {1}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from training.data.encoder import Encoded
+from daybreak.features.encoder import Encoded
 from training.fingerprints import fingerprints
 
 KNOWN = -1_768_144_598_186_502_543

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pytest
 
 from daybreak.errors import InputError, ModelError
+from daybreak.ranking.fitted_ranker import FittedRanker
 from tests.training.ranker_days import DAYS, FEATURES, config, rows, written
 from training.evaluation.binary import auc
-from training.fitted_ranker import FittedRanker
 from training.ranker import IDS, RankerReport, fit_ranker, shown
 from training.ranker_report import ordering
 

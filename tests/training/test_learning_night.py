@@ -14,7 +14,18 @@ from daybreak.errors import RegistryUnreachable
 from daybreak.features.partials import PAIR_DAYS
 from daybreak.features.training import RANKER_ROWS
 from daybreak.lake import Lake, Window
-from daybreak.learning import CHAMPIONS, DECISIONS, GNN_CANDIDATES, ID_ROWS, LISTED, TOWER_CANDIDATES, Model
+from daybreak.learning import (
+    CHAMPIONS,
+    DECISIONS,
+    GNN_CANDIDATES,
+    ID_ROWS,
+    LISTED,
+    RANKERS,
+    TOWER_CANDIDATES,
+    Model,
+)
+from daybreak.ranking.fitted_ranker import FittedRanker
+from daybreak.releases import ReleaseStore
 from daybreak.settings import Settings
 from tests.tiny import Row, day
 from tests.training.homes import copy_of, run_night
@@ -156,7 +167,7 @@ def test_the_champions_list_what_is_right(learned):
     assert any(WORLD.is_newcomer(row["item_id"]) for row in listed[TOWER_CANDIDATES])
     versions = Versions.of(learned)
     assert {row["model"]: (row["version"], row["digest"]) for row in rows_of(learned, CHAMPIONS)} == {
-        model: (1, versions.get(model, 1).digest) for model in LISTED
+        model: (1, versions.get(model, 1).digest) for model in (*LISTED, Model.RANKER)
     }
 
 
@@ -189,3 +200,20 @@ def test_an_mlflow_that_is_down_ends_each_step_in_a_sentence(learned, tmp_path, 
     assert "the champion stays as it was; start it or set DAYBREAK_MLFLOW_URL" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert told(home) == before
+
+
+def test_the_champion_ranker_waits_in_a_release_of_its_own(learned, tmp_path):
+    """Who makes lists finds it there by the night's champions, without the registry, and it says what the registry's
+    does; a second run of the night makes the same release."""
+    home = copy_of(learned, tmp_path)
+    released = []
+    for _ in range(2):
+        run_night(home, NIGHT, "candidates")
+        released.append({row["model"]: row["release"] for row in rows_of(home, CHAMPIONS)}[Model.RANKER])
+    assert released[0] == released[1]
+    release = ReleaseStore(home.releases, RANKERS).open(released[0])
+    assert release.is_good
+    bundle = Versions.of(home).fetch(Versions.of(home).get(Model.RANKER, 1))
+    for name in release.manifest.files:
+        assert release.file(name).read_bytes() == (bundle.folder / "files" / name).read_bytes()
+    assert FittedRanker.load(release.path).heads == ("clicked", "carted", "purchased")

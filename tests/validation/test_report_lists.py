@@ -19,7 +19,15 @@ NO_ITEMS = pa.table({name: pa.array([], pa.string()) for name in ("item_id", "ti
 
 def _list(query: str, candidates: str, source: str = "popular") -> list[dict[str, object]]:
     return [
-        {"query_id": query, "rank": rank, "candidate_id": item, "score": 1.0 / (rank + 1), "source": source}
+        {
+            "audience": "query" if query else "everyone",
+            "query_id": query,
+            "rank": rank,
+            "candidate_id": item,
+            "score": 1.0 / (rank + 1),
+            "source": source,
+            "reason": "popular",
+        }
         for rank, item in enumerate(candidates)
     ]
 

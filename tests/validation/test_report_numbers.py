@@ -123,7 +123,17 @@ def test_a_gate_stands_beside_its_newest_earlier_value() -> None:
     rows = [(DS, 0.9, False), ("2026-11-18", 0.98, True), ("2026-11-17", 0.5, True)]
     table = pa.Table.from_pylist(
         [
-            {"surface": "s", "gate": "coverage", "value": v, "bound": ">= 0.95", "passed": p, "detail": "", "ds": d}
+            {
+                "surface": "s",
+                "segment": "",
+                "gate": "coverage",
+                "value": v,
+                "before": None,
+                "bound": ">= 0.95",
+                "passed": p,
+                "detail": "",
+                "ds": d,
+            }
             for d, v, p in rows
         ]
     )

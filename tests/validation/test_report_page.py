@@ -9,19 +9,9 @@ from typing import Any
 
 import pytest
 
+from daybreak.candidates import POPULARITY
 from daybreak.clock import days_before
-from daybreak.datasets import (
-    AUDITS,
-    DELIVERIES,
-    EVENTS,
-    GATES,
-    ITEMS,
-    LANDINGS,
-    LISTS,
-    POPULARITY,
-    QUARANTINE,
-    USERS,
-)
+from daybreak.datasets import AUDITS, DELIVERIES, EVENTS, GATES, ITEMS, LANDINGS, LISTS, QUARANTINE, USERS
 from daybreak.lake import Lake
 from daybreak.lineage import LineageBook
 from daybreak.releases import ReleaseStore
@@ -110,13 +100,27 @@ def _list(lake: Lake, *, passed: bool = True) -> None:
     put(lake, POPULARITY, DS, [{"item_id": f"i{n}", "score": 3.0 - n, "events": 3 - n} for n in range(3)])
     queries = [("for_you", "u0"), ("for_you", "u1"), ("for_you", ""), ("similar_items", "i0"), ("similar_items", "")]
     put(lake, LISTS, DS, [
-        {"surface": surface, "query_id": query, "rank": rank, "candidate_id": f"i{rank + 1}", "score": 0.5 / (rank + 1),
-         "source": "popular"}
+        {"surface": surface, "audience": "query" if query else "everyone", "query_id": query, "rank": rank,
+         "candidate_id": f"i{rank + 1}", "score": 0.5 / (rank + 1), "source": "popular", "sources": "popular",
+         "reason": "popular with everybody", "made": DS}
         for surface, query in queries for rank in range(2)
     ])  # fmt: skip
     for ds, value in ((days_before(DS, 1), 0.97), (DS, 1.0 if passed else 0.25)):
-        gate = {"surface": "for_you", "gate": "coverage", "value": value, "bound": ">= 0.95", "passed": value > 0.95}
-        put(lake, GATES, ds, [{**gate, "detail": "" if value > 0.95 else "u7, u8", "lists_digest": "d"}])
+        gate = {"surface": "for_you", "segment": "", "gate": "coverage", "value": value, "bound": ">= 0.95"}
+        put(
+            lake,
+            GATES,
+            ds,
+            [
+                {
+                    **gate,
+                    "passed": value > 0.95,
+                    "absolute": False,
+                    "detail": "" if value > 0.95 else "u7, u8",
+                    "lists_digest": "d",
+                }
+            ],
+        )
 
 
 def _publish(settings: Settings) -> str:
@@ -148,7 +152,7 @@ def test_a_night_that_went_well_is_told_whole(settings: Settings, lake: Lake) ->
         "the line must be one JSON object", "events/ds=1/part.jsonl, line 4", "11.1% of events",
         "raw/events 7 1 0 passed", "coverage 1 ≥ 0.95 0.9700 passed", "jobs.ingest 1 done 2.0 100 MB",
         "Of the 4 seconds, 1.0 went into starting Spark", "u0 DE", "11-20 12:00 view Green tea 0 tea",
-        "1 Green tea 1 tea popular 0.5000", "i0 Green tea 0 · tea",
+        "1 Green tea 1 tea popular with everybody popular 0.5000", "i0 Green tea 0 · tea",
     ):  # fmt: skip
         assert words in page.text, words
     assert page.elements.count("figure") == 3 + 2 * 4
@@ -246,7 +250,7 @@ def test_an_item_is_told_by_its_newest_state(settings: Settings, lake: Lake) -> 
     ])  # fmt: skip
     put(lake, ITEMS, DS, [{"item_id": "i1", "updated_ts": NOON, "title": "New", "status": "active"}])
     _, page = _report(settings)
-    assert "1 New no category popular 0.5000" in page.text
+    assert "1 New no category popular with everybody popular 0.5000" in page.text
     assert "Old" not in page.text
 
 

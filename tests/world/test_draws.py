@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daybreak.world.draws import bell, chunks, numbered, pick, stream, uniform, words
+from daybreak.draws import bell, chunks, numbered, pick, stream, uniform, words
 
 
 def test_words_are_splitmix64() -> None:

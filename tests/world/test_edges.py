@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from daybreak.world.draws import Ints
+from daybreak.draws import Ints
 from daybreak.world.edges import BLOCK, FRIEND, edges_on
 from daybreak.world.parameters import World
 from daybreak.world.population import users_at

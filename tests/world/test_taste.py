@@ -8,9 +8,9 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from daybreak.draws import Floats, Ints
 from daybreak.errors import InputError
 from daybreak.world.catalogue import boom_category, catalogue_at
-from daybreak.world.draws import Floats, Ints
 from daybreak.world.drifts import DRIFTS, Drift, parse_drift
 from daybreak.world.parameters import World
 from daybreak.world.population import OLD, YOUNG, activity, users_at

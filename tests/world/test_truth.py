@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from daybreak.draws import Floats
 from daybreak.errors import InputError
-from daybreak.world.draws import Floats
 from daybreak.world.truth import Truth, open_truth
 from tests.world.conftest import DAYS, Delivered
 

@@ -26,6 +26,8 @@ from training.evaluation.ranking import Sets
 
 Moments = npt.NDArray[np.float64]
 BLOCK, FRIEND = "block", "friend"
+TYING = (FRIEND, "follow")
+"""What ties two users. Contacts that one side uploaded and suggestions that one side dismissed tie nobody."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def ties_of(io: StepIO, users: IdMap) -> Ties:
     apart = there & pc.equal(kinds, BLOCK).to_numpy(zero_copy_only=False)
     pairs = makers * len(users) + others
     blocked = np.unique(np.r_[pairs[apart], (others * len(users) + makers)[apart]])
-    kept = there & ~np.isin(pairs, blocked)
+    ties = pc.is_in(kinds, value_set=pa.array(TYING)).to_numpy(zero_copy_only=False)
+    kept = there & ties & ~np.isin(pairs, blocked)
     if not kept.any():
         raise InputError(
             f"{EDGES.name} tells of no tie between known users until {io.ds}: there is nothing to learn people from;"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from training.data.encoder import Encoded, FeatureEncoder
+from daybreak.features.encoder import Encoded, FeatureEncoder
 from training.data.histories import Histories, histories_at
 from training.data.ids import Ints
 from training.data.nights import Mask, NightFeatures

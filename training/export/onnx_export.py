@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from daybreak.errors import ModelError
-from training.export.session import Session
+from daybreak.ranking.session import Session
 
 TOLERANCE = 1e-3
 BATCHES = (1, 2, 255)

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from daybreak.features.encoder import FeatureEncoder
 from daybreak.features.training import SHOWN
-from training.data.encoder import FeatureEncoder
 from training.data.rows import Arrays, Batch, RowBatches
 from training.fitting.task import Task
 from training.models.ranker import Ranker, masked_loss

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.encoder import Encoded
+from daybreak.features.encoder import Encoded
 from training.data.histories import Histories
 from training.data.ids import Ints
 from training.data.tower_nights import TowerNight, remembered_weights

@@ -8,54 +8,23 @@ matter keeps the order. Fitted with scikit-learn and scipy here, applied with pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from numpy.typing import NDArray
 
 from daybreak.errors import InputError
+from daybreak.ranking.calibrator import Calibrator, Floats, Kind, sigmoid
 
-Floats = NDArray[np.float64]
-Kind = Literal["temperature", "platt", "isotonic"]
 KINDS: tuple[Kind, ...] = ("temperature", "platt", "isotonic")
 SMALLEST_SLOPE = 1e-4
 """What a curve rises at least by, in logits a logit."""
 EDGE = 1e-12
 """The least that is held likely where curves are judged."""
-LARGEST_LOGIT = 700.0
 STEEPNESS = (-5.0, 3.0)
 """The logarithm of the slope that a line may have."""
 JUDGED_SHARE = 0.5
 KNOTS = 200
-
-
-@dataclass(frozen=True)
-class Calibrator:
-    """A rising curve from logits to probabilities: lines between knots, in logits on both sides, and beyond them lines
-    of `slope`."""
-
-    kind: Kind
-    slope: float
-    knots: tuple[float, ...]
-    values: tuple[float, ...]
-
-    def __call__(self, logits: npt.ArrayLike) -> Floats:
-        """How likely, for each logit."""
-        given = np.asarray(logits, np.float64)
-        knots, values = np.asarray(self.knots), np.asarray(self.values)
-        inside = np.interp(given, knots, values)
-        beyond = given - np.clip(given, knots[0], knots[-1])
-        return sigmoid(inside + self.slope * beyond)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "slope": self.slope, "knots": list(self.knots), "values": list(self.values)}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Calibrator:
-        return cls(document["kind"], document["slope"], tuple(document["knots"]), tuple(document["values"]))
 
 
 @dataclass(frozen=True)
@@ -88,11 +57,6 @@ def fitted(kind: Kind, logits: npt.ArrayLike, labels: npt.ArrayLike, *, head: st
         return _isotonic(given, truth)
     slope, offset = _line(given, truth, with_offset=kind == "platt")
     return Calibrator(kind, slope, (0.0,), (offset,))
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """Probabilities; small ones to as many digits as large ones, so that what is ordered stays so."""
-    return 1.0 / (1.0 + np.exp(-np.clip(logits, -LARGEST_LOGIT, None)))
 
 
 def _isotonic(logits: Floats, labels: Floats) -> Calibrator:

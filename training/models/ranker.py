@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.data.encoder import UNSEEN
+from daybreak.features.encoder import UNSEEN
 from training.export.prune import Neurons, between
 
 Mixing = Literal["mmoe", "ple"]

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from training.data.encoder import UNKNOWN, FeatureEncoder
+from daybreak.features.encoder import UNKNOWN, FeatureEncoder
 
 Floats = NDArray[np.float32]
 

@@ -1,4 +1,5 @@
-"""The items as a night knew them: their titles and categories, and which may be shown."""
+"""What lists are made of, as a night knew it: items by title and category, people by what they told of themselves; and
+which of them may be shown."""
 
 from __future__ import annotations
 
@@ -47,6 +48,21 @@ def catalogue(states: pa.Table, wanted: pa.ChunkedArray, ds: str) -> Catalogue:
         return Catalogue(pa.table({"item_id": ids, "title": ids, "category": nothing}), ids)
     shown = states.filter(may_be_shown(states, ds))["item_id"]
     return Catalogue(states.select(["item_id", "title", "category"]), _flat(shown))
+
+
+def people(states: pa.Table) -> Catalogue:
+    """People by their newest state: by id, school, employer and country, told apart by segment."""
+    told = [pc.fill_null(states[name], "") for name in ("school", "company", "country")]
+    names = pc.binary_join_element_wise(states["user_id"], *told, " · ")
+    names = pc.replace_substring_regex(names, r"( · )+$", "")
+    rows = pa.table(
+        {
+            "item_id": states["user_id"],
+            "title": pc.replace_substring_regex(names, r"( · ){2,}", " · "),
+            "category": states["segment"],
+        }
+    )
+    return Catalogue(rows, _flat(states.filter(pc.equal(states["status"], "active"))["user_id"]))
 
 
 def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:

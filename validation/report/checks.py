@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,9 +34,11 @@ class Audit:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate of a surface. `before` is its value on the night before; `detail` has examples where it did not hold."""
+    """One gate of a surface, or of a segment of its queries. `before` is its value on the night before; `detail` has
+    examples where it did not hold."""
 
     surface: str
+    segment: str
     gate: str
     value: float
     bound: str
@@ -62,20 +66,25 @@ def failed_expectations(rows: pa.Table) -> list[FailedExpectation]:
 
 def gates(rows: pa.Table, ds: str) -> list[Gate]:
     """The gates of day `ds`, each beside its value on the newest earlier day among `rows`."""
-    before = {(row["surface"], row["gate"]): row["value"] for row in _newest_before(rows, ds).to_pylist()}
+    before = {_key(row): row["value"] for row in _newest_before(rows, ds).to_pylist()}
     tonight = rows.filter(pc.equal(rows[DS], ds)).to_pylist()
     return [
         Gate(
             surface=row["surface"],
+            segment=row["segment"],
             gate=row["gate"],
             value=row["value"],
             bound=row["bound"],
             passed=row["passed"],
             detail=row["detail"],
-            before=before.get((row["surface"], row["gate"])),
+            before=row["before"] if row["before"] is not None else before.get(_key(row)),
         )
         for row in tonight
     ]
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["surface"], row["segment"], row["gate"]
 
 
 def night_before(rows: pa.Table, ds: str) -> str | None:

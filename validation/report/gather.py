@@ -24,7 +24,7 @@ from validation.report.shelf_parts import ShelfPart, candidate_counts, shelf_par
 from validation.report.verdict import Live, Verdict, judge
 
 GATE_MEMORY_DAYS = 7
-GATE_COLUMNS = ["surface", "gate", "value", "bound", "passed", "detail", DS]
+GATE_COLUMNS = ["surface", "segment", "gate", "value", "before", "bound", "passed", "detail", DS]
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,11 @@ def _checked(io: StepIO) -> Checked:
 
 def _index_gates(io: StepIO) -> pa.Table:
     """The gates on the index, as those on lists are told."""
-    rows = io.read(INDEX_GATES, since=_remembered(io), columns=["space", *GATE_COLUMNS[1:]])
+    columns = [name for name in GATE_COLUMNS if name in (*INDEX_GATES.column_names, DS)]
+    rows = io.read(INDEX_GATES, since=_remembered(io), columns=["space", *columns])
     named = pc.binary_join_element_wise("index", pc.replace_substring(rows["space"], "_", " "), ", ")
-    return rows.drop_columns(["space"]).add_column(0, "surface", named)
+    rows = rows.append_column("surface", named).append_column("segment", pa.array([""] * rows.num_rows, pa.string()))
+    return rows.append_column("before", pa.nulls(rows.num_rows, pa.float64())).select(GATE_COLUMNS)
 
 
 def _remembered(io: StepIO) -> str:

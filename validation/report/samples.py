@@ -36,6 +36,7 @@ class Entry:
     item: Item | None
     score: float
     source: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,7 @@ class Sample:
 
 def choose(lists: pa.Table, count: int, seed: int) -> list[str]:
     """Some of the queries that have a list, the same for the same lists and seed."""
-    queries = pc.unique(lists["query_id"])
-    queries = queries.filter(pc.not_equal(queries, ""))
+    queries = pc.unique(lists.filter(pc.equal(lists["audience"], "query"))["query_id"])
     queries = queries.take(pc.sort_indices(queries))
     chosen = np.random.default_rng(seed).choice(len(queries), min(count, len(queries)), replace=False)
     names: list[str] = queries.take(pa.array(np.sort(chosen), pa.int64())).to_pylist()
@@ -82,7 +82,7 @@ def samples(
     done: pa.Table | None,
 ) -> list[Sample]:
     """The chosen queries of one surface with the heads of their lists."""
-    top = lists.filter(pc.less(lists["rank"], ENTRIES_SHOWN))
+    top = lists.filter(pc.and_(pc.less(lists["rank"], ENTRIES_SHOWN), pc.equal(lists["audience"], "query")))
     heads = top.filter(pc.is_in(top["query_id"], value_set=pa.array(queries, pa.string())))
     heads = heads.sort_by([("query_id", "ascending"), ("rank", "ascending")])
     mentioned = [heads["candidate_id"], *([done["item_id"]] if done else [])]
@@ -97,7 +97,14 @@ def samples(
                 for act in [act for act in acts if act["user_id"] == query][:EVENTS_SHOWN]
             ),
             entries=tuple(
-                Entry(row["rank"] + 1, row["candidate_id"], named.get(row["candidate_id"]), row["score"], row["source"])
+                Entry(
+                    place=row["rank"] + 1,
+                    item_id=row["candidate_id"],
+                    item=named.get(row["candidate_id"]),
+                    score=row["score"],
+                    source=row["source"],
+                    reason=row["reason"],
+                )
                 for row in rows
                 if row["query_id"] == query
             ),

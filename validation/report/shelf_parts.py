@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from daybreak.datasets import COOCCURRENCE, EVENTS, ITEMS, LISTS, POPULARITY, TRENDING, USERS
+from daybreak.candidates import COUNTED, POPULARITY
+from daybreak.datasets import EVENTS, ITEMS, LISTS, USERS
 from daybreak.errors import SettingsError
+from daybreak.sources import Entity
 from daybreak.step_io import StepIO
-from daybreak.surfaces import Entity, Surface, load_surfaces
-from validation.report.catalogue import Catalogue, catalogue
+from daybreak.surfaces import Surface, load_surfaces
+from validation.report.catalogue import Catalogue, catalogue, people
 from validation.report.landing import last_days
 from validation.report.samples import Sample, choose, last_done, samples
 from validation.report.shelves import Shelf, shelf
 
-LIST_COLUMNS = ("surface", "query_id", "rank", "candidate_id", "score", "source")
+LIST_COLUMNS = ("surface", "audience", "query_id", "rank", "candidate_id", "score", "source", "reason")
 EVENT_COLUMNS = ("user_id", "item_id", "event_type", "event_ts")
-USER_COLUMNS = ("country", "device", "segment")
+USER_COLUMNS = ("country", "device", "segment", "school", "company")
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,26 @@ def shelf_parts(io: StepIO, *, samples: int, days: int) -> list[ShelfPart]:
     if not lists.num_rows:
         return []
     popularity = io.read(POPULARITY, since=io.ds, columns=["item_id", "score", "events"])
-    items = catalogue(io.state(ITEMS), popularity["item_id"], io.ds)
+    known = {
+        Entity.ITEM: catalogue(io.state(ITEMS), popularity["item_id"], io.ds),
+        Entity.USER: people(io.state(USERS)),
+    }
+    wanted = {Entity.ITEM: popularity, Entity.USER: popularity.slice(0, 0)}
     surfaces = _surfaces(io)
     parts = []
     for name in _in_declared_order(lists, surfaces):
         mine = lists.filter(pc.equal(lists["surface"], name))
         query = surfaces[name].query if name in surfaces else None
-        shown = _samples(io, mine, items, query, count=samples, days=days)
-        parts.append(ShelfPart(shelf(name, mine, items, popularity), query.value if query else "", tuple(shown)))
+        candidate = surfaces[name].candidate if name in surfaces else Entity.ITEM
+        shown = _samples(io, mine, known, candidate, query, count=samples, days=days)
+        about = shelf(name, mine, known[candidate], wanted[candidate])
+        parts.append(ShelfPart(about, query.value if query else "", tuple(shown)))
     return parts
 
 
 def candidate_counts(io: StepIO) -> dict[str, int]:
     """Rows that each candidate table has for this night."""
-    rows = {table.short_name: io.days(table).get(io.ds) for table in (POPULARITY, TRENDING, COOCCURRENCE)}
+    rows = {table.short_name: io.days(table).get(io.ds) for table in COUNTED}
     return {name: count for name, count in rows.items() if count}
 
 
@@ -68,15 +76,23 @@ def _in_declared_order(lists: pa.Table, surfaces: dict[str, Surface]) -> list[st
 
 
 def _samples(
-    io: StepIO, lists: pa.Table, items: Catalogue, query: Entity | None, *, count: int, days: int
+    io: StepIO,
+    lists: pa.Table,
+    known: Mapping[Entity, Catalogue],
+    candidate: Entity,
+    query: Entity | None,
+    *,
+    count: int,
+    days: int,
 ) -> list[Sample]:
-    chosen = choose(lists, count, io.seed)
+    chosen, found = choose(lists, count, io.seed), known[candidate]
     if query is Entity.USER:
-        return samples(chosen, lists, items, _about_users(io, chosen), last_done(chosen, _event_days(io, days)))
+        done = last_done(chosen, _event_days(io, days)) if candidate is Entity.ITEM else None
+        return samples(chosen, lists, found, _about_users(io, chosen), done)
     if query is Entity.ITEM:
-        named = items.named(pa.array(chosen, pa.string()))
-        return samples(chosen, lists, items, {i: (item.title, item.category) for i, item in named.items()}, None)
-    return samples(chosen, lists, items, {}, None)
+        named = known[Entity.ITEM].named(pa.array(chosen, pa.string()))
+        return samples(chosen, lists, found, {i: (item.title, item.category) for i, item in named.items()}, None)
+    return samples(chosen, lists, found, {}, None)
 
 
 def _event_days(io: StepIO, days: int) -> Iterator[pa.Table]:

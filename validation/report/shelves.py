@@ -53,7 +53,7 @@ class Shelf:
 
 def shelf(surface: str, lists: pa.Table, items: Catalogue, popularity: pa.Table) -> Shelf:
     """The statistics of one surface's `lists`; `popularity` (item_id, score, events) says what people want."""
-    own = lists.filter(pc.not_equal(lists["query_id"], ""))
+    own = lists.filter(pc.equal(lists["audience"], "query"))
     top = own.filter(pc.less(own["rank"], TOP))
     lengths = own.group_by("query_id").aggregate([([], "count_all")])["count_all"]
     by_length = {row["values"]: row["counts"] for row in pc.value_counts(lengths).to_pylist()}
@@ -61,7 +61,7 @@ def shelf(surface: str, lists: pa.Table, items: Catalogue, popularity: pa.Table)
         surface=surface,
         lists=len(lengths),
         entries=own.num_rows,
-        fallback=lists.num_rows - own.num_rows,
+        fallback=pc.sum(pc.equal(lists["audience"], "everyone")).as_py() or 0,
         lengths=dict(sorted(by_length.items())),
         sources=_shares(own["source"]),
         places=_shares_by_place(own),

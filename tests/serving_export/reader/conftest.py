@@ -15,9 +15,12 @@ from daybreak.releases import Release, ReleaseStore
 from serving_export.reader import server
 from serving_export.reader.layout import LISTS_FILE
 from serving_export.reader.watch import Watch
-from serving_export.snapshot import Entry, write_lists
+from serving_export.snapshot import Entry, ListOf, write_lists
 
-SURFACES = ("for_you", "similar_items")
+SURFACES = {
+    "for_you": {"length": 40, "without_own": False, "of_items": True},
+    "similar_items": {"length": 40, "without_own": True, "of_items": True},
+}
 Publish = Callable[[str], Release]
 
 
@@ -48,11 +51,17 @@ def build(store: ReleaseStore) -> Publish:
     def build_release(tag: str) -> Release:
         ids = [f"{tag}-i{number}" for number in range(30)]
         own = [Entry(item_id, 1 / (place + 1), "cooccurrence") for place, item_id in enumerate(ids)]
-        popular = [Entry(item_id, 0.5, "popularity") for item_id in reversed(ids)]
-        lists = [("for_you", "u1", own), ("for_you", "", popular), ("similar_items", "", popular)]
+        popular = [Entry(item_id, 0.5, "popular") for item_id in reversed(ids)]
+        of_segment = [Entry(item_id, 0.7, "segment", "popular with people like you") for item_id in ids]
+        lists = [
+            ListOf("for_you", "query", "u1", own),
+            ListOf("for_you", "segment", "young", of_segment),
+            ListOf("for_you", "everyone", "", popular),
+            ListOf("similar_items", "everyone", "", popular),
+        ]
         items = [(item_id, {"title": f"{tag} title of {item_id}", "category": "books"}) for item_id in ids]
-        with store.build(ds="2026-11-20", model=f"model-{tag}", surfaces=SURFACES, built_from={}) as draft:
-            written = write_lists(draft.path / LISTS_FILE, lists, items, without_own=["similar_items"])
+        with store.build(ds="2026-11-20", model=f"model-{tag}", surfaces=tuple(SURFACES), built_from={}) as draft:
+            written = write_lists(draft.path / LISTS_FILE, lists, items, SURFACES, [("young-1", "young")])
             draft.add(LISTS_FILE, rows=written)
         store.audit(draft.release_id, checks=[])
         return store.open(draft.release_id)

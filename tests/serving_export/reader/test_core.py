@@ -67,7 +67,7 @@ def test_a_known_id_gets_its_own_list_with_titles_and_provenance(state: State) -
 def test_an_unknown_id_gets_the_fallback_of_its_surface(state: State, surface: str, query_id: str) -> None:
     """Who has no list of their own gets the list for everyone, and the answer says so."""
     document = _document(_ask(state, f"/v1/recs/{surface}/{query_id}", "k=1"))
-    assert (document["fallback"], document["source"]) == (True, "fallback")
+    assert (document["fallback"], document["source"]) == (True, "everyone")
     assert [item["id"] for item in document["items"]] == ["a-i29"]
 
 
@@ -75,7 +75,7 @@ def test_the_fallback_beside_an_item_leaves_the_item_out_and_is_as_long_all_the_
     """An item without a list is not recommended beside itself; a user may be called like an item, and loses nothing."""
     beside = _document(_ask(state, "/v1/recs/similar_items/a-i28", "k=3"))
     assert [item["id"] for item in beside["items"]] == ["a-i29", "a-i27", "a-i26"]
-    assert (beside["fallback"], beside["source"]) == (True, "fallback")
+    assert (beside["fallback"], beside["source"]) == (True, "everyone")
     for_user = _document(_ask(state, "/v1/recs/for_you/a-i28", "k=3"))
     assert [item["id"] for item in for_user["items"]] == ["a-i29", "a-i28", "a-i27"]
 
@@ -119,7 +119,8 @@ def test_an_unknown_surface_is_not_found_and_the_surfaces_are_listed(state: Stat
     document = _document(response)
     assert (response.status, document["surfaces"]) == (404, ["for_you", "similar_items"])
     assert "'for-you'" in document["detail"]
-    assert _ask(state, "/v1/recs/@item/a-i0").status == 404
+    for reserved in ("@item/a-i0", "@segment%2Ffor_you/young", "@segment_of/u1", "@surfaces/x", "@layout/x"):
+        assert _ask(state, f"/v1/recs/{reserved}").status == 404
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,8 @@ def state_for_all(tmp_path_factory: pytest.TempPathFactory) -> State:
 
     store = ReleaseStore(tmp_path_factory.mktemp("releases"))
     with store.build(ds="2026-11-20", model="m", surfaces=("for_you",), built_from={}) as draft:
-        draft.add(LISTS_FILE, rows=write_lists(draft.path / LISTS_FILE, [], []))
+        served = {"for_you": {"length": 50, "without_own": False, "of_items": True}}
+        draft.add(LISTS_FILE, rows=write_lists(draft.path / LISTS_FILE, [], [], served))
     return State(Snapshot(store.open(draft.release_id)))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daybreak import files
+from daybreak.cli.console import console
 from daybreak.releases import Release
 from daybreak.releases import manifest as manifests
 from daybreak.settings import Settings
@@ -24,6 +25,7 @@ def lookup(
 ) -> Command:
     """`daybreak lookup` on the releases of the reader's tests."""
     monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path))
+    monkeypatch.setattr(console, "width", 140)
     daybreak = command_line(monkeypatch, capsys)
     return lambda *arguments: daybreak("lookup", *arguments)
 
@@ -46,6 +48,16 @@ def test_whoever_has_no_list_is_shown_the_fallback_and_told_so(lookup: Command, 
     )
     document = lookup("similar_items", "a-i29", "--k", "1", "--json").json
     assert ([item["id"] for item in document["items"]], document["fallback"]) == (["a-i28"], True)
+
+
+def test_whoever_has_a_segment_is_shown_its_list_and_told_so(lookup: Command, publish: Publish) -> None:
+    """With the reason of each entry, for a person and for a program."""
+    publish("a")
+    shown = lookup("for_you", "young-1", "--k", "1").out
+    assert "there is no list for young-1: this is the list of its segment" in shown
+    assert "popular with people like you" in shown
+    document = lookup("for_you", "young-1", "--k", "1", "--json").json
+    assert (document["source"], document["items"][0]["reason"]) == ("segment", "popular with people like you")
 
 
 def test_another_release_than_the_live_one_is_looked_at(lookup: Command, publish: Publish) -> None:

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from daybreak.errors import InputError, ModelError
+from daybreak.ranking.session import Session
 from tests.training.export.toys import ranker, ranker_inputs, size
 from training.export.onnx_export import drawn, export, parity
 from training.export.quantize import quantize
-from training.export.session import Session
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from daybreak.errors import InputError
+from daybreak.ranking.calibrator import Calibrator, sigmoid
 from training.evaluation.binary import auc, calibration, log_loss
-from training.models.calibration import KINDS, Calibrator, chosen, fitted, sigmoid
+from training.models.calibration import KINDS, chosen, fitted
 
 ROWS = 20_000
 Floats = NDArray[np.float64]

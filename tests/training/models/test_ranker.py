@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.data.encoder import FeatureEncoder
+from daybreak.features.encoder import FeatureEncoder
 from training.evaluation.binary import auc
 from training.models.ranker import NOWHERE, Ranker, masked_loss
 from training.models.trees import Trees

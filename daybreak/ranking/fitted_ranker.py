@@ -20,10 +20,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from daybreak.errors import InputError, ModelError
+from daybreak.features.encoder import Encoded, FeatureEncoder
 from daybreak.files import write_atomically
-from training.data.encoder import Encoded, FeatureEncoder
-from training.export.session import Session
-from training.models.calibration import Calibrator
+from daybreak.ranking.calibrator import Calibrator
+from daybreak.ranking.session import Session
 
 FLOAT32 = "float32"
 ENCODER, CALIBRATORS, CONFIG = "encoder.json", "calibrators.json", "config.json"

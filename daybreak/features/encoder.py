@@ -84,7 +84,7 @@ class FeatureEncoder:
     @property
     def number_names(self) -> tuple[str, ...]:
         """What each place of `Encoded.numbers` holds."""
-        return (*self.means, *(f"unknown:{columns[0]}" for columns in self.flags))
+        return (*self.means, *(f"unknown:{columns[0] if columns else ''}" for columns in self.flags))
 
     @property
     def word_counts(self) -> tuple[int, ...]:
@@ -106,7 +106,8 @@ class FeatureEncoder:
             scaled = np.clip((values - mean) / self.scales[name], -self.clip, self.clip)
             numbers[:, place] = np.where(nulls[name], 0.0, scaled)
         for place, columns in enumerate(self.flags, start=len(self.means)):
-            numbers[:, place] = np.logical_and.reduce([nulls[name] for name in columns])
+            if columns:
+                numbers[:, place] = np.logical_and.reduce([nulls[name] for name in columns])
         words = np.zeros((rows.num_rows, len(self.vocabularies)), np.int64)
         for place, (name, vocabulary) in enumerate(self.vocabularies.items()):
             words[:, place] = _places(rows[name], vocabulary)

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daybreak.errors import InputError
-from training.data.encoder import FeatureEncoder
+from daybreak.features.encoder import FeatureEncoder
+from daybreak.features.encoder_parts import joined, part_of, refuse_incomplete
 
 COLUMNS = ("count", "rate", "sure", "word", "vector")
 NUMBERS = ("count", "rate", "sure")
@@ -198,3 +199,36 @@ def test_a_document_of_another_version_is_refused() -> None:
     document = FeatureEncoder.fit([pa.table({"n": [1, 2]})], ["n"]).to_json()
     with pytest.raises(InputError, match="version 1 was expected, found version 2"):
         FeatureEncoder.from_json(document | {"version": 2})
+
+
+@given(some_rows, some_rows, some_rows, st.data())
+def test_parts_that_are_encoded_once_join_to_what_whole_rows_give(
+    fitted_on: list[dict[str, Any]], left: list[dict[str, Any]], right: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """Whichever columns come from which part, and whichever rows of the parts meet, flags that several columns share
+    among them."""
+    encoder = fit(table(fitted_on))
+    of_left = data.draw(st.sets(st.sampled_from(COLUMNS)))
+    pairs = data.draw(
+        st.lists(st.tuples(st.integers(0, len(left) - 1), st.integers(0, len(right) - 1)), min_size=1, max_size=20)
+    )
+    own = [name for name in COLUMNS if name in of_left]
+    others = [name for name in COLUMNS if name not in of_left]
+    parts = [part_of(encoder, table(left).select(own)), part_of(encoder, table(right).select(others))]
+    refuse_incomplete(encoder, parts)
+    at = [np.array([pair[side] for pair in pairs]) for side in (0, 1)]
+    found = joined(encoder, list(zip(parts, at, strict=True)))
+    whole = encoder.encode(
+        table([{name: (left[a] if name in of_left else right[b])[name] for name in COLUMNS} for a, b in pairs])
+    )
+    np.testing.assert_array_equal(found.numbers, whole.numbers)
+    np.testing.assert_array_equal(found.words, whole.words)
+    np.testing.assert_array_equal(found.vectors, whole.vectors)
+
+
+def test_columns_that_no_part_has_are_named() -> None:
+    """What the model was fitted on and nothing tells is an error that names it."""
+    rows = table([{"count": 1, "rate": 0.5, "sure": True, "word": "a", "vector": [0.0, 1.0]}])
+    encoder = fit(rows)
+    with pytest.raises(InputError, match="fitted on rate, word, vector, which nothing tonight tells"):
+        refuse_incomplete(encoder, [part_of(encoder, rows.select(["count", "sure"]))])

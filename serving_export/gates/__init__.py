@@ -1,0 +1,1 @@
+"""Judging the lists of a night as lists, before anybody sees them."""

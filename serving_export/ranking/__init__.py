@@ -1,0 +1,1 @@
+"""Ranking candidates: what the champion ranker foresees of each, from the features of the night."""
