@@ -206,6 +206,19 @@ class Surface(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _asks_of_candidates_what_they_have(self) -> Surface:
+        of_people = self.candidate is Entity.USER
+        asked = {
+            "exploration.slots": of_people and bool(self.exploration.slots),
+            "diversity.method": of_people and self.diversity.method != "none",
+            "freshness.boost": of_people and self.freshness.boost > 0,
+            "rank.reciprocity": not of_people and self.rank.reciprocity > 0,
+        }
+        if wrong := [name for name, is_asked in asked.items() if is_asked]:
+            raise ValueError(f"{', '.join(wrong)} has no meaning where {self.candidate}s are recommended")
+        return self
+
+    @model_validator(mode="after")
     def _columns_exist(self) -> Surface:
         known = {column.name: column for column in _STATES[self.candidate].columns}
         for condition in self.rules.conditions:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from daybreak.sources import FOR_EVERYONE, Entity, SourceName
 from daybreak.surfaces import Source
-from serving_export.arrays import Ints
+from serving_export.arrays import Flags, Ints
 from serving_export.names import NO_PAIRS, Names
 from serving_export.night import Night
 from serving_export.proposing import Proposing
@@ -38,7 +38,7 @@ class _First:
 def fallbacks(shelf: Shelf, context: Context) -> Iterator[pa.RecordBatch]:
     """The lists for segments and for everyone, made of the sources that need no query, by the rules that need none."""
     night, rules = context.night, shelf.proposing.rules
-    unbound = Rulebook(rules.n_candidates, rules.hidden, dict.fromkeys(rules.apart, NO_PAIRS), None)
+    unbound = Rulebook(rules.n_candidates, _hidden(rules), dict.fromkeys(rules.apart, NO_PAIRS), None)
     for name, query in _segments(night) if SourceName.SEGMENT in context.surface.sources else []:
         yield _list(shelf, unbound, SEGMENT, name, query, night)
     yield _list(shelf, unbound, EVERYONE, FALLBACK, None, night)
@@ -51,10 +51,16 @@ def _list(shelf: Shelf, rules: Rulebook, audience: str, name: str, query: int | 
     own = {each: source for each, source in shelf.surface.sources.items() if each in finders}
     surface = shelf.surface.model_copy(update={"sources": {each: _plain(source) for each, source in own.items()}})
     proposing = Proposing(surface, finders, rules, np.ones(1))
-    of_nobody = replace(shelf, surface=surface, proposing=proposing, scorer=None)
+    anybody = replace(shelf.candidates, mutual=None)
+    of_nobody = replace(shelf, surface=surface, proposing=proposing, candidates=anybody, scorer=None)
     merged = proposing.merged(NOBODY_ASKS, surface.rank.candidates)
     chosen = of_nobody.chosen(merged, of_nobody.scores(merged), explored=False)
     return rows_of(of_nobody, chosen, audience, pa.array([name] * len(chosen.rows), pa.string()), night.ds)
+
+
+def _hidden(rules: Rulebook) -> dict[str, Flags]:
+    """What nobody is shown, and what is kept to countries: it is not known where those are who are given the list."""
+    return {**rules.hidden, **({"regions": rules.regions.is_kept} if rules.regions else {})}
 
 
 def _plain(source: Source) -> Source:

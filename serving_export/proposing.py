@@ -12,7 +12,7 @@ from daybreak.surfaces import Source, Surface
 from serving_export.arrays import Floats, Ints
 from serving_export.merge import Merged, merge
 from serving_export.rulebooks import OWNED
-from serving_export.rules import Rulebook
+from serving_export.rules import Barred, Rulebook
 from serving_export.sources.found import Block, Finder, Found
 
 
@@ -41,13 +41,16 @@ class Proposing:
         """What each source proposes and what each proposal weighs; another source where one knows nothing."""
         barred = self.rules.of(queries)
         for name, source in self.surface.sources.items():
-            allowed = barred.without(OWNED) if KINDS[name].repeats else barred
-            found = self.finders[name].find(Block(queries, allowed), source.quota)
+            found = self._asked(name, queries, barred, source.quota)
             yield name, found, self._weights(source, found)
             if source.fallback:
                 without = np.setdiff1d(queries, found.queries)
-                instead = self.finders[source.fallback].find(Block(without, self.rules.of(without)), source.quota)
+                instead = self._asked(source.fallback, without, self.rules.of(without), source.quota)
                 yield source.fallback, instead, self._weights(source, instead)
+
+    def _asked(self, name: SourceName, queries: Ints, barred: Barred, quota: int) -> Found:
+        allowed = barred.without(OWNED) if KINDS[name].repeats else barred
+        return self.finders[name].find(Block(queries, allowed), quota)
 
     def _weights(self, source: Source, found: Found) -> Floats:
         known = self.evidence[found.queries]

@@ -12,13 +12,11 @@ from rich.table import Table
 from daybreak.cli.console import as_text, console, print_json
 from daybreak.errors import InputError
 from daybreak.settings import load_settings
-from daybreak.steps import step_named
 from daybreak.targets import load
 
 GATES_OF = "serving_export.verdict_of_night:gates_of"
-RUN_STEPS = "daybreak.runner:run_steps"
 NUMBERS = ("value", "before", "must be")
-REFUSE = "serving_export.verdict_of_night:refuse_unless_useful"
+LET_PASS = "serving_export.verdict_of_night:let_pass"
 
 
 def command(
@@ -36,7 +34,7 @@ def command(
     rows = load(GATES_OF)(settings, ds)
     day = rows[0]["ds"]
     if override:
-        _let_pass(rows, override, reason, day)
+        _let_pass(override, reason, day)
         rows = load(GATES_OF)(settings, day)
     shown = [row for row in rows if surface in (None, row["surface"]) and not (failed and row["passed"])]
     if as_json:
@@ -49,15 +47,11 @@ def command(
         )
 
 
-def _let_pass(rows: list[dict[str, Any]], override: str, reason: str, day: str) -> None:
+def _let_pass(override: str, reason: str, day: str) -> None:
     surface, _, gate = override.partition(".")
     if not gate:
         raise InputError(f"'{override}' names no gate; write SURFACE.GATE, such as for_you.churn")
-    if len(reason.strip()) < 3:
-        raise InputError("--reason must tell why the lists may go live all the same; it is recorded")
-    load(REFUSE)(rows, surface, gate)
-    step = step_named("serving_export.override")
-    load(RUN_STEPS)([step], day, load_settings(), overrides={"surface": surface, "gate": gate, "reason": reason})
+    load(LET_PASS)(load_settings(), surface, gate, reason, day)
 
 
 def _show(rows: list[dict[str, Any]], day: str) -> None:

@@ -12,9 +12,12 @@ from daybreak.duckdb_files import literal
 from daybreak.interest import WEIGHTS
 from daybreak.sources import Entity, SourceName
 from daybreak.vectors import directions, matrix_of, run_of, vectors_of
+from serving_export.arrays import Ints
 from serving_export.gates.bench import Bench
 from serving_export.gates.verdicts import EXAMPLES, Verdict, at_least
-from serving_export.night import OWNING
+from serving_export.night import OWNING, Range
+from serving_export.rulebooks import rulebook
+from serving_export.rules import Rulebook
 
 SAMPLE = 200
 LEAST_HITS = 30
@@ -48,7 +51,9 @@ def _sampled(bench: Bench, seed: int) -> pa.Table:
 def _found_exactly(bench: Bench, listed: pa.Table, rows: pa.Table, quota: int) -> tuple[float, list[str]]:
     of_items = rows.filter(pc.equal(rows["entity"], Entity.ITEM.value))
     of_queries = rows.filter(pc.equal(rows["entity"], bench.surface.query.value))
-    shown = bench.night.items.of(bench.night.active(Entity.ITEM))
+    everybody = Range(0, len(bench.night.names[bench.surface.query]))
+    rules = rulebook(bench.surface, bench.night, everybody)
+    shown = bench.night.items.of(np.flatnonzero(rules.shown))
     of_items = of_items.filter(pc.is_in(of_items["entity_id"], value_set=shown))
     way_out = "run training.embeddings with full=true for this night"
     items, queries = (matrix_of(each["vector"], "embeddings/vectors", way_out) for each in (of_items, of_queries))
@@ -58,8 +63,10 @@ def _found_exactly(bench: Bench, listed: pa.Table, rows: pa.Table, quota: int) -
     at = pc.index_in(asked, value_set=of_queries["entity_id"].combine_chunks())
     number_of = pc.index_in(listed["candidate_id"], value_set=of_items["entity_id"].combine_chunks()).to_numpy()
     line_of = pc.index_in(listed["query_id"], value_set=asked).to_numpy()
+    if not len(items):
+        return 0.0, []
     scores = queries[np.nan_to_num(at.to_numpy(zero_copy_only=False), nan=0).astype(int)] @ items.T
-    deep = min(_depth(bench, quota), items.shape[0]) - 1
+    deep = min(quota + _kept_out(rules, bench.night.names[bench.surface.query].numbers(asked)), len(items)) - 1
     least = -np.partition(-scores, deep, axis=1)[:, deep]
     known = np.isfinite(number_of.astype(float))
     number = np.where(known, np.nan_to_num(number_of.astype(float)), 0).astype(int)
@@ -68,13 +75,11 @@ def _found_exactly(bench: Bench, listed: pa.Table, rows: pa.Table, quota: int) -
     return float(inside.mean()), [f"{row['query_id']} → {row['candidate_id']}" for row in wrong]
 
 
-def _depth(bench: Bench, quota: int) -> int:
-    """How far down an entry may stand: past what rules may have kept from any query in between."""
-    owned = bench.value(
-        f"""SELECT max(met) FROM (SELECT user_id, count(DISTINCT item_id) AS met FROM {bench.events}
-        WHERE event_type IN ({", ".join(map(literal, OWNING))}, 'dismiss') GROUP BY ALL)"""
-    )
-    return quota + int(owned) + 1
+def _kept_out(rules: Rulebook, queries: Ints) -> int:
+    """The most that rules may keep from one of these queries of what lies nearer: so far down an entry may stand."""
+    pairs = [keys // rules.n_candidates for keys in rules.of(np.sort(queries)).keys.values()]
+    kept_apart = np.bincount(np.concatenate([np.zeros(0, np.int64), *pairs]), minlength=1).max()
+    return int(kept_apart) + (int(rules.regions.is_kept.sum()) if rules.regions else 0)
 
 
 def judge_hits(bench: Bench) -> Iterator[Verdict]:

@@ -65,8 +65,10 @@ def _rules(bench: Bench) -> Iterator[tuple[str, str]]:
         yield "inactive", _of_candidates("NOT is_active")
     if rules.out_of_stock and surface.candidate is Entity.ITEM:
         yield "out_of_stock", _of_candidates("in_stock = false")
-    for condition in rules.conditions:
-        yield f"condition {condition.column}", _of_candidates(_broken(condition))
+    for column in dict.fromkeys(condition.column for condition in rules.conditions):
+        told = "candidate_id" if column == f"{surface.candidate}_id" else column
+        broken = [_broken(condition, told) for condition in rules.conditions if condition.column == column]
+        yield f"condition {column}", _of_candidates(" OR ".join(broken))
     if rules.regions and of_users and surface.candidate is Entity.ITEM:
         yield "regions", _regions(bench)
     for column, most in surface.caps.items():
@@ -114,9 +116,9 @@ def _of_candidates(which: str) -> str:
     return f"SELECT query_id, candidate_id FROM tonight JOIN candidate_states USING (candidate_id) WHERE {which}"
 
 
-def _broken(condition: Condition) -> str:
-    """The condition that a candidate breaks it."""
-    column = quoted(condition.column)
+def _broken(condition: Condition, told: str) -> str:
+    """The condition that a candidate breaks it, by the column that tells."""
+    column = quoted(told)
     if condition.at_least is not None:
         return f"{column} < {condition.at_least!r}"
     if condition.at_most is not None:
@@ -131,7 +133,9 @@ def _regions(bench: Bench) -> str:
     bench.keep("countries", pa.table({"query_id": night.users.ids, "country": states["country"]}))
     return f"""SELECT query_id, candidate_id FROM {OWN_LISTS} JOIN candidate_states USING (candidate_id)
         LEFT JOIN countries USING (query_id) WHERE regions IS NOT NULL
-        AND (country IS NULL OR NOT list_contains(string_split(regions, ' '), country))"""
+        AND (country IS NULL OR NOT list_contains(string_split(regions, ' '), country))
+        UNION ALL SELECT query_id, candidate_id FROM tonight JOIN candidate_states USING (candidate_id)
+        WHERE audience <> 'query' AND regions IS NOT NULL"""
 
 
 def _capped(bench: Bench, column: str, most: int) -> str:

@@ -57,7 +57,7 @@ def _coverage(bench: Bench, table: str) -> list[tuple[str, float]]:
         FROM expected LEFT JOIN (SELECT query_id, count(*) AS entries FROM {table} WHERE {bench.shown} GROUP BY ALL)
         USING (query_id) GROUP BY GROUPING SETS ((), (segment)) HAVING grouping(segment) = 1 OR segment IS NOT NULL"""
     )
-    return [(str(segment), float(share)) for segment, share in found]
+    return [(str(segment), float(share)) for segment, share in found if share is not None]
 
 
 def _examples(bench: Bench, which: str) -> str:

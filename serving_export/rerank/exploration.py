@@ -22,6 +22,9 @@ from serving_export.rerank.slate import Slate
 CELLS = 128
 """Into so many stretches the rates from nothing to all are cut."""
 PRIOR_SHOWINGS = 20.0
+_GAUSS = np.polynomial.legendre.leggauss(6)
+WITHIN = ((_GAUSS[0] + 1) / 2, _GAUSS[1] / 2)
+"""Places within a stretch, and what each weighs, by which a chance is summed up over it."""
 LEAST_LOGIT, MOST_LOGIT = -9.0, 6.0
 
 
@@ -60,9 +63,12 @@ class Rates:
         upper = np.where(there[..., None], self.below[items].astype(np.float64), 1.0)
         lower = np.concatenate([np.zeros((*items.shape, 1)), upper[..., :-1]], axis=-1)
         lower[~there] = 1.0
-        middle = np.log(np.maximum((upper + lower) / 2, 1e-300))
-        others = np.exp(middle.sum(axis=1, keepdims=True) - middle)
-        chances = np.where(there, ((upper - lower) * others).sum(axis=-1), 0.0)
+        chances = np.zeros(items.shape)
+        for place, weight in zip(*WITHIN, strict=True):
+            up_to = np.log(np.maximum(lower + place * (upper - lower), 1e-300))
+            others = np.exp(up_to.sum(axis=1, keepdims=True) - up_to)
+            chances += weight * ((upper - lower) * others).sum(axis=-1)
+        chances = np.where(there, chances, 0.0)
         return chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-300)
 
 

@@ -76,7 +76,7 @@ def test_a_gate_is_let_pass_with_a_reason_that_the_release_tells(settings, lake,
 @pytest.mark.parametrize(
     ("gate", "reason", "told"),
     [
-        ("for_you.catalogue", "", "--reason must tell why"),
+        ("for_you.catalogue", "", "the reason must tell why"),
         ("catalogue", REASON, "'catalogue' names no gate; write SURFACE.GATE"),
         ("for_you.luck", REASON, "no gate for_you luck on .* was judged"),
         ("for_you.coverage", REASON, "for_you coverage on .* holds, so there is nothing to let pass"),

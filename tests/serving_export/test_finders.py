@@ -147,6 +147,22 @@ def test_a_block_of_any_size_finds_the_same(rows, scores, group_of, of_groups, h
         assert in_blocks(finder, asked, rules, size, quota) == in_blocks(finder, asked, rules, QUERIES, quota)
 
 
+def test_what_led_to_a_candidate_is_the_strongest_of_many_ties():
+    """By weight times tie, neither alone: among things that are held much and tied little, and the other way round."""
+    draw = np.random.default_rng(9)
+    held = {(q, t): float(draw.random()) for q in range(QUERIES) for t in range(THINGS)}
+    near = {(t, c): float(draw.random()) for t in range(THINGS) for c in range(ITEMS)}
+    queries, candidates = np.divmod(np.arange(QUERIES * ITEMS), ITEMS)
+    strongest = [
+        max(range(THINGS), key=lambda thing: held[query, thing] * near[thing, candidate])
+        for query, candidate in zip(queries.tolist(), candidates.tolist(), strict=True)
+    ]
+    assert neighbours(held, near, THINGS).led_by(queries, candidates).tolist() == strongest
+    shuffled = draw.permutation(len(queries))
+    found = neighbours(held, near, THINGS).led_by(queries[shuffled], candidates[shuffled])
+    assert found.tolist() == [strongest[at] for at in shuffled]
+
+
 def test_fractions_add_up_alike_whatever_block_they_are_in():
     """Sums of fractions that no machine adds exactly are equal to the last bit in blocks of any size."""
     draw = np.random.default_rng(5)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import Phase, given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
@@ -26,6 +26,8 @@ from tests.tiny import Row, day, event
 
 Triples = dict[tuple[str, str], float]
 EVERYBODY = Range(0, 1_000)
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
+"""An example writes tables: what fails is told as it was found."""
 
 
 def active(settings, entity: Entity, ds: str = NIGHT) -> set[str]:
@@ -172,7 +174,7 @@ def seen(happenings: list[tuple]) -> list[tuple[str, str, str, int]]:
     return [row for row in known if row[0] in users and row[1] in items]
 
 
-@with_settings(max_examples=15)
+@with_settings(max_examples=15, phases=QUICK)
 @given(
     happenings=st.lists(HAPPENING, max_size=60),
     days=st.integers(1, DAYS),
@@ -248,7 +250,7 @@ TIE = st.tuples(
 )
 
 
-@with_settings(max_examples=15)
+@with_settings(max_examples=15, phases=QUICK)
 @given(changes=st.lists(TIE, max_size=25), kinds=st.sets(st.sampled_from(EDGE_TYPES), min_size=1), both=st.booleans())
 def test_who_is_tied_to_whom_is_what_the_newest_states_say(changes, kinds, both):
     """Of each tie the newest state counts, both ways where the kind is mutual; nobody to oneself or to a stranger."""
