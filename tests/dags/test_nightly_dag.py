@@ -45,7 +45,7 @@ LINES = {
 }
 MAPPED = {"index.shard"}
 """Tasks that Airflow makes as many of as there are shards; each says its number besides."""
-ON_DEMAND = {"training.trial", "training.arrivals", "indexing.delta"}
+ON_DEMAND = {"training.trial", "training.arrivals", "indexing.delta", "serving_export.override"}
 """Steps that a night does without."""
 HEAVY = ("pyspark", "torch", "great_expectations", "deltalake", "numpy", "pandas", "matplotlib")
 READ = """

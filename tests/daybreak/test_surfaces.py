@@ -100,6 +100,10 @@ MISTAKES = {
     f"front: {{{SHELF}, exploration: {{pool: 0}}}}": "front.exploration.pool: .* greater than or equal to 1",
     f"front: {{{SHELF}, exploration: {{pool: 201}}}}": "front.exploration.pool: .* less than or equal to 200",
     f"front: {{{SHELF}, exploration: {{shown_below: 0}}}}": "exploration.shown_below: .* greater than or equal to 1",
+    f"front: {{{PEOPLE}, exploration: {{slots: [1]}}}}": "exploration.slots has no meaning where users are recommended",
+    f"front: {{{PEOPLE}, diversity: {{method: mmr}}}}": "diversity.method has no meaning where users are recommended",
+    f"front: {{{PEOPLE}, freshness: {{boost: 1}}}}": "freshness.boost has no meaning where users are recommended",
+    f"front: {{{SHELF}, rank: {{reciprocity: 1}}}}": "rank.reciprocity has no meaning where items are recommended",
     # gates
     f"front: {{{SHELF}, length: 5, gates: {{min_length: 6}}}}": "gates.min_length 6 is more than length 5",
     f"front: {{{SHELF}, length: 5}}": "gates.min_length 10 is more than length 5",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daybreak.datasets import AUDITS
+from daybreak.datasets import AUDITS, GATES, SHELVES
 from daybreak.features.online import MATERIALIZED
 from daybreak.releases import ReleaseStore
 from daybreak.settings import Settings
@@ -15,8 +15,9 @@ from tests.e2e.nights import WORLD, copy_of, deliver_world, digests, live, run_n
 from tests.tiny import day
 
 pytestmark = pytest.mark.slow
-TELL_HOW = {MATERIALIZED.name, AUDITS.name}
-"""What tells how nights went about it, which differs for a night that finds nothing and lands all days."""
+TELL_HOW = {MATERIALIZED.name, AUDITS.name, GATES.name, SHELVES.name}
+"""What tells how nights went about it, which differs for a night that finds nothing and lands all days: gates compare
+with the lists of the night before, and keep those of whom nothing was heard, where there are any."""
 
 
 @pytest.fixture(scope="module")

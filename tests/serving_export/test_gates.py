@@ -150,6 +150,7 @@ BROKEN: dict[str, list[tuple[str, str, str | None, Change]]] = {
         ("out_of_stock", "old", SOLD_OUT, place("old", 1, SOLD_OUT)),
         ("regions", "u1-10", GERMAN, place("u1-10", 0, GERMAN)),
         ("regions", "u2-5", GERMAN, place("u2-5", 0, GERMAN)),
+        ("regions", "", GERMAN, place("", 8, GERMAN)),
         ("cap variants", "u0-3", FORMS[0], places("u0-3", *FORMS)),
         ("cap variants", "old", FORMS[0], places("old", "i0-1", SOLD_OUT, *FORMS)),
     ],
