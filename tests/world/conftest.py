@@ -18,6 +18,7 @@ SQL_TYPES = {
     ColumnType.STRING: "VARCHAR",
     ColumnType.INT32: "INTEGER",
     ColumnType.FLOAT64: "DOUBLE",
+    ColumnType.BOOL: "BOOLEAN",
     ColumnType.TIMESTAMP: "TIMESTAMP",
 }
 SMALL = World(seed=7, users=800, items=300, events_per_day=14_000)
