@@ -29,6 +29,7 @@ from training.retrieval import HeldOut, held_out, view_at
 VARIABLE = "DAYBREAK_BENCH_DATA"
 MOVIELENS = ("ml-1m/ratings.dat", "ml-1m-half/ratings_users1-2999.dat.gz")
 GOWALLA = ("gowalla/train.txt", "gowalla/test.txt")
+COLLEGE = ("collegemsg/CollegeMsg.txt", "collegemsg/CollegeMsg.txt.gz")
 NIGHT = 730_000
 """The number of the night that the cut is the end of."""
 DAY_S = 86_400
@@ -38,6 +39,7 @@ SOUGHT = {
     "movielens": f"fetch the MovieLens-1M ratings from GroupLens and put them there as {MOVIELENS[0]}",
     "gowalla": "fetch the Gowalla split from the LightGCN authors' repository and put it there as"
     f" {GOWALLA[0]} and {GOWALLA[1]}",
+    "collegemsg": f"fetch the temporal network CollegeMsg from SNAP and put it there as {COLLEGE[0]}",
 }
 
 
@@ -144,6 +146,22 @@ def gowalla(home: Path, seed: int, held_back: float = 0.1) -> Trial:
     back = draw.random(len(learned)) < held_back
     choosing = fold_of(learned.of(np.flatnonzero(~back)), learned.of(np.flatnonzero(back)), None)
     return Trial("gowalla", choosing, fold_of(learned, later, None))
+
+
+def first_contacts(home: Path) -> Pairs:
+    """Everybody's first message with everybody else, either way, in the order of time: users, items and moments in
+    days."""
+    path = next((home / name for name in COLLEGE if (home / name).exists()), None)
+    if path is None:
+        missing("collegemsg", home)
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    rows = np.array(text.split(), dtype=np.int64).reshape(-1, 3)
+    rows = rows[rows[:, 0] != rows[:, 1]]
+    rows = rows[np.argsort(rows[:, 2], kind="stable")]
+    ends = np.sort(rows[:, :2], axis=1)
+    _, first = np.unique(ends[:, 0] * (ends.max() + 1) + ends[:, 1], return_index=True)
+    first.sort()
+    return Pairs(ends[first, 0], ends[first, 1], rows[first, 2] / DAY_S, np.ones(len(first)))
 
 
 def _lines(lines: list[np.ndarray], new_number: Ints) -> Pairs:

@@ -70,7 +70,8 @@ with DAG(
         )
         tried = EmptyOperator(task_id="tried", trigger_rule="all_done")
         listed = DaybreakRun(
-            task_id="candidates", steps=["training.candidates", "training.ease", "training.embeddings"]
+            task_id="candidates",
+            steps=["training.candidates", "training.ease", "training.tie_order", "training.embeddings"],
         )
         learn >> tried >> listed
 

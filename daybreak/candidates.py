@@ -100,4 +100,28 @@ PEOPLE_PAIRS = Dataset(
     key=("user_id", "candidate_id"),
 )
 
-COUNTED = (POPULARITY, SEGMENTS, TRENDING, COOCCURRENCE, BM25, CO_VIEW, CO_PURCHASE, CONTENT, PEOPLE_PAIRS)
+LIVELY_PEOPLE = Dataset(
+    name="candidates/lively_people",
+    doc="How many ties users have, and how many of them are new: a tie counts the less, the more others came since.",
+    columns=(
+        Column("user_id", STRING, "the user"),
+        Column("ties", FLOAT64, "all ties", rules=AT_LEAST_0),
+        Column("lately", FLOAT64, "one counts half when 30% of all ties came since", rules=AT_LEAST_0),
+        Column("these_days", FLOAT64, "one counts half when 8% of all ties came since", rules=AT_LEAST_0),
+        Column("just_now", FLOAT64, "one counts half when 2% of all ties came since", rules=AT_LEAST_0),
+    ),
+    key=("user_id",),
+)
+
+COUNTED = (
+    POPULARITY,
+    SEGMENTS,
+    TRENDING,
+    COOCCURRENCE,
+    BM25,
+    CO_VIEW,
+    CO_PURCHASE,
+    CONTENT,
+    PEOPLE_PAIRS,
+    LIVELY_PEOPLE,
+)

@@ -114,6 +114,17 @@ PEOPLE_CANDIDATES = Dataset(
     ),
     key=("user_id", "rank"),
 )
+TIE_ORDER = Dataset(
+    name="training/tie_order",
+    doc="What each measure of two people weighs in telling who is tied to whom next, learned from earlier nights.",
+    columns=(
+        Column("measure", STRING, "the measure"),
+        Column("weight", FLOAT64, "what it weighs"),
+        Column("users", INT64, "users whose new ties were learned from", rules=(Between(0),)),
+        Column("nights", INT64, "nights whose candidates were learned from", rules=(Between(0),)),
+    ),
+    key=("measure",),
+)
 LEARNED = (
     ID_ROWS,
     DECISIONS,
@@ -123,6 +134,7 @@ LEARNED = (
     TOWER_CANDIDATES,
     EASE_CANDIDATES,
     PEOPLE_CANDIDATES,
+    TIE_ORDER,
 )
 LISTED = {Model.GNN: GNN_CANDIDATES, Model.TWO_TOWER: TOWER_CANDIDATES}
 """The models that list items, and where."""

@@ -14,6 +14,7 @@ from daybreak.candidates import (
     CO_VIEW,
     CONTENT,
     COOCCURRENCE,
+    LIVELY_PEOPLE,
     PEOPLE_PAIRS,
     POPULARITY,
     SEGMENTS,
@@ -59,6 +60,7 @@ class SourceName(StrEnum):
     CONTACTS = "contacts"
     SCHOOL = "school"
     COMPANY = "company"
+    LIVELY = "lively"
     WELL_KNOWN = "well_known"
 
 
@@ -109,6 +111,7 @@ KINDS: dict[SourceName, SourceKind] = {
     SourceName.CONTACTS: SourceKind(_PAIRS, _AMONG_PEOPLE, "among your contacts"),
     SourceName.SCHOOL: SourceKind((), _AMONG_PEOPLE, "same school"),
     SourceName.COMPANY: SourceKind((), _AMONG_PEOPLE, "same company"),
+    SourceName.LIVELY: SourceKind((LIVELY_PEOPLE,), _AMONG_PEOPLE, "meets many people these days", for_everyone=True),
     SourceName.WELL_KNOWN: SourceKind((USER_GRAPH.dataset,), _AMONG_PEOPLE, "well known", for_everyone=True),
 }
 

@@ -78,13 +78,15 @@ class Rules(_Strict):
 class Rank(_Strict):
     """In which order candidates stand before diversity and rules of the shelf."""
 
-    by: Literal["ranker", "fusion"] = Field("fusion", description="the champion ranker, or the merged ranks of sources")
+    by: Literal["ranker", "ties", "fusion"] = Field(
+        "fusion", description="the champion ranker, whom people were tied to lately, or the merged ranks of sources"
+    )
     candidates: int = Field(200, ge=1, description="merged candidates of a query that are ranked")
     utility: dict[str, Annotated[float, Field(ge=0)]] = Field(
         {CLICKED: 0.02, CARTED: 0.1, PURCHASED: 1.0}, description="what each outcome that the ranker foresees is worth"
     )
     fusion: Annotated[float, Field(ge=0)] = Field(
-        0.5, description="exponent by which the merged ranks count beside the ranker"
+        0.5, description="exponent by which the merged ranks count beside who ranks"
     )
     reciprocity: Share = Field(0.0, description="how much more people count who tie themselves back")
 
@@ -203,6 +205,8 @@ class Surface(_Strict):
     def _is_ranked_by_what_there_is(self) -> Surface:
         if self.rank.by == "ranker" and (self.query, self.candidate) != (Entity.USER, Entity.ITEM):
             raise ValueError("rank.by ranker orders items for users; use fusion for any other surface")
+        if self.rank.by == "ties" and (self.query, self.candidate) != (Entity.USER, Entity.USER):
+            raise ValueError("rank.by ties orders people for users; use fusion for any other surface")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,5 @@
-"""Who is near each user in the social graph and not tied to the user yet, in `candidates/people_pairs`.
+"""Who is near each user in the social graph and not tied to the user yet, in `candidates/people_pairs`; and how many
+ties everybody has, and how many of them are new, in `candidates/lively_people`.
 
 Taken from the ties that hold by the night. For each user the `per_measure` best by each measure, the newest who follow
 the user, and the contacts that the user uploaded; every pair has all measures, rounded, and where two are equal the
@@ -31,15 +32,16 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from daybreak.candidates import PEOPLE_PAIRS
+from daybreak.candidates import LIVELY_PEOPLE, PEOPLE_PAIRS
 from daybreak.contracts import DS
 from daybreak.datasets import EDGES, USERS
 from daybreak.lake.schemas import data_schema, full_schema
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
+from jobs.lively import lively
 from jobs.near_people import MEASURES, near, ranges
 from jobs.people_graph import PeopleGraph, Reach
-from jobs.tie_arrays import TIE_COLUMNS, among, deactivated, ties_known
+from jobs.tie_arrays import TIE_COLUMNS, Ties, among, deactivated, ties_known
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -109,6 +111,7 @@ class PairsListing:
 def run(config: PeoplePairsConfig, io: StepIO) -> Summary:
     """Lists who is near whom tonight."""
     ties = ties_known(io.read(EDGES, columns=TIE_COLUMNS), deactivated(io.state(USERS)))
+    io.write(LIVELY_PEOPLE, lively_people(ties))
     friendships, follows, contacts = ties.friends.keys.size // 2, ties.follows.keys.size, ties.contacts.size
     if not friendships + follows + contacts:
         io.write(PEOPLE_PAIRS, SCHEMA.empty_table())
@@ -130,6 +133,12 @@ def run(config: PeoplePairsConfig, io: StepIO) -> Summary:
         "blocks": len(blocks),
         "rows": commit.rows,
     }
+
+
+def lively_people(ties: Ties) -> pa.Table:
+    """How many ties everybody has, and how many of them are new."""
+    columns = {"user_id": ties.ids.cast(pa.string()), **lively(ties)}
+    return pa.table(columns, schema=data_schema(LIVELY_PEOPLE))
 
 
 def listed_by_spark(

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from daybreak.candidates import BM25, CO_PURCHASE, CO_VIEW, COOCCURRENCE, PEOPLE_PAIRS, POPULARITY, SEGMENTS, TRENDING
+from daybreak.candidates import (
+    BM25,
+    CO_PURCHASE,
+    CO_VIEW,
+    COOCCURRENCE,
+    LIVELY_PEOPLE,
+    PEOPLE_PAIRS,
+    POPULARITY,
+    SEGMENTS,
+    TRENDING,
+)
 from daybreak.contracts import Dataset
 from daybreak.datasets import DELIVERED, DELIVERIES, EDGES, EVENTS, ITEMS, LANDINGS, QUARANTINE, USERS
 from daybreak.features.counted import (
@@ -137,7 +147,7 @@ STEPS = (
         target="jobs.people_pairs:run",
         config="jobs.people_pairs:PeoplePairsConfig",
         reads=(EDGES, USERS),
-        writes=(PEOPLE_PAIRS,),
+        writes=(PEOPLE_PAIRS, LIVELY_PEOPLE),
     ),
     StepSpec(
         "jobs.training_set",

@@ -7,6 +7,7 @@ list that the night wrote: where tables have changed since, it says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +27,15 @@ from daybreak.sources import Entity
 from daybreak.step_io import StepIO
 from daybreak.steps import step_named
 from daybreak.surfaces import Surface, load_surfaces
-from serving_export.arrays import NOBODY, Ints
+from serving_export.arrays import NOBODY, Floats, Ints
 from serving_export.candidates import candidates_of
 from serving_export.lists import Kitchen
 from serving_export.merge import Merged
 from serving_export.night import Night, Range, night_of
 from serving_export.proposing import Proposing
 from serving_export.ranking.features import ToldOfUser
+from serving_export.ranking.scorer import Scorer
+from serving_export.ranking.ties import TieScorer
 from serving_export.rules import Barred
 from serving_export.shelf import QUERY, Chosen, Shelf
 from serving_export.sources.builders import build
@@ -105,8 +108,7 @@ def _entries(replay: Replay) -> list[dict[str, Any]]:
     """Each entry with the ranks and scores of its sources, what the ranker foresaw, and the features it saw."""
     merged, shelf, chosen = replay.merged, replay.shelf, replay.chosen
     names = shelf.candidates.names.of(merged.candidates[chosen.rows]).to_pylist()
-    proposed, scorer = _proposed(replay), shelf.scorer
-    told = ToldOfUser(replay.night, RANKER, scorer.ranker.encoder, replay.query) if scorer else None
+    proposed, told = _proposed(replay), _judged(replay)
     entries = []
     for rank, row in enumerate(chosen.rows.tolist()):
         candidate = int(merged.candidates[row])
@@ -120,12 +122,33 @@ def _entries(replay: Replay) -> list[dict[str, Any]]:
             "sources": proposed.get(candidate, []),
             "chance": float(chosen.chances[rank]),
         }
-        if scorer and told:
-            foreseen = scorer.chances(replay.asked, np.array([candidate]))
-            entry["foreseen"] = {head: float(values[0]) for head, values in foreseen.items()}
-            entry["features"] = told.with_item(candidate)
-        entries.append(entry)
+        entries.append(entry | told(candidate))
     return entries
+
+
+def _judged(replay: Replay) -> Callable[[int], dict[str, Any]]:
+    """What those who ranked saw in a candidate and made of it."""
+    judge = replay.shelf.judge
+    if isinstance(judge, Scorer):
+        told = ToldOfUser(replay.night, RANKER, judge.ranker.encoder, replay.query)
+
+        def by_ranker(candidate: int) -> dict[str, Any]:
+            foreseen = judge.chances(replay.asked, np.array([candidate]))
+            return {"foreseen": _first(foreseen), "features": told.with_item(candidate)}
+
+        return by_ranker
+    if isinstance(judge, TieScorer):
+
+        def by_ties(candidate: int) -> dict[str, Any]:
+            pair = replay.asked, np.array([candidate])
+            return {"weighed": _first(judge.weighed(*pair)), "measures": _first(judge.measured(*pair))}
+
+        return by_ties
+    return lambda _: {}
+
+
+def _first(columns: Mapping[str, Floats]) -> dict[str, float]:
+    return {name: float(values[0]) for name, values in columns.items()}
 
 
 def _proposed(replay: Replay) -> dict[int, list[dict[str, Any]]]:

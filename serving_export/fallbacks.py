@@ -52,7 +52,7 @@ def _list(shelf: Shelf, rules: Rulebook, audience: str, name: str, query: int | 
     surface = shelf.surface.model_copy(update={"sources": {each: _plain(source) for each, source in own.items()}})
     proposing = Proposing(surface, finders, rules, np.ones(1))
     anybody = replace(shelf.candidates, mutual=None)
-    of_nobody = replace(shelf, surface=surface, proposing=proposing, candidates=anybody, scorer=None)
+    of_nobody = replace(shelf, surface=surface, proposing=proposing, candidates=anybody, judge=None)
     merged = proposing.merged(NOBODY_ASKS, surface.rank.candidates)
     chosen = of_nobody.chosen(merged, of_nobody.scores(merged), explored=False)
     return rows_of(of_nobody, chosen, audience, pa.array([name] * len(chosen.rows), pa.string()), night.ds)

@@ -38,9 +38,10 @@ from serving_export.night import Night, Range, night_of
 from serving_export.proposing import Proposing
 from serving_export.ranking.features import NightFeatures
 from serving_export.ranking.scorer import Scorer
+from serving_export.ranking.ties import TieScorer
 from serving_export.rerank.exploration import Seeds
 from serving_export.rulebooks import rulebook
-from serving_export.shelf import QUERY, SCHEMA, Candidates, Shelf, rows_of
+from serving_export.shelf import QUERY, SCHEMA, Candidates, Judge, Shelf, rows_of
 from serving_export.sources.builders import build
 from serving_export.sources.context import Context
 
@@ -78,12 +79,18 @@ class Kitchen:
         rules = rulebook(surface, self.night, among)
         context = Context(surface, self.night, among, rules.shown)
         proposing = Proposing(surface, build(context), rules, context.evidence)
-        scorer = None
-        if surface.rank.by == "ranker" and self.ranker:
-            scorer = Scorer(self.ranker, NightFeatures.of(self.night, RANKER, self.ranker.encoder, among))
         night = (name, self.night.ds, self.night.io.settings.seed)
         seeds = Seeds(night, self.seeds[surface.query], self.seeds[surface.candidate])
-        return Shelf(name, surface, proposing, candidates, scorer, seeds), context
+        return Shelf(name, surface, proposing, candidates, self._judge(surface, among), seeds), context
+
+    def _judge(self, surface: Surface, among: Range) -> Judge | None:
+        """Who ranks: the ranker, where there is one by now, or what ties taught; none where merged ranks do."""
+        if surface.rank.by == "ties":
+            return TieScorer.of(self.night, among)
+        if surface.rank.by == "ranker" and self.ranker:
+            features = NightFeatures.of(self.night, RANKER, self.ranker.encoder, among)
+            return Scorer(self.ranker, features, surface.rank.utility)
+        return None
 
 
 def run(config: ListsConfig, io: StepIO) -> Summary:

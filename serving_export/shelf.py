@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from serving_export.merge import Merged
 from serving_export.mutual import Mutual
 from serving_export.names import Names
 from serving_export.proposing import Proposing
-from serving_export.ranking.scorer import Scorer, significant
+from serving_export.ranking.scorer import significant
 from serving_export.rerank.exploration import Explored, Rates, Seeds, explore
 from serving_export.rerank.selection import Cap, Vectors, select
 from serving_export.rerank.slate import Slate
@@ -52,6 +53,12 @@ class Chosen:
     chances: Floats
 
 
+class Judge(Protocol):
+    """Who says what candidates are worth to those whom they are proposed to."""
+
+    def worth(self, merged: Merged) -> Floats: ...
+
+
 @dataclass(frozen=True)
 class Shelf:
     """A surface that is ready to make lists."""
@@ -60,7 +67,7 @@ class Shelf:
     surface: Surface
     proposing: Proposing
     candidates: Candidates
-    scorer: Scorer | None
+    judge: Judge | None
     seeds: Seeds
 
     def lists(self, queries: Ints) -> Chosen:
@@ -71,9 +78,8 @@ class Shelf:
     def scores(self, merged: Merged) -> Floats:
         """What showing each merged candidate is worth."""
         scores = merged.scores
-        if self.scorer:
-            worth = self.scorer.worth(merged.queries, merged.candidates, self.surface.rank.utility)
-            scores = worth * scores**self.surface.rank.fusion
+        if self.judge:
+            scores = significant(self.judge.worth(merged)) * scores**self.surface.rank.fusion
         return significant(scores * self.candidates.lift[merged.candidates])
 
     def chosen(self, merged: Merged, scores: Floats, *, explored: bool = True) -> Chosen:

@@ -8,7 +8,7 @@ from daybreak.datasets import EDGES, EVENTS, GATES, ITEMS, LISTS, OVERRIDES, SHE
 from daybreak.embeddings import EMBEDDING_RUNS, EMBEDDINGS
 from daybreak.features.described import ITEM_TEXT
 from daybreak.features.services import RANKER
-from daybreak.learning import CHAMPIONS
+from daybreak.learning import CHAMPIONS, TIE_ORDER
 from daybreak.sources import READ
 from daybreak.steps import StepSpec
 
@@ -25,7 +25,7 @@ STEPS = (
         "serving_export.lists",
         target="serving_export.lists:run",
         config="serving_export.lists:ListsConfig",
-        reads=_each_once(*FACTS, *READ, CONTENT, ITEM_TEXT.dataset, *FEATURES, CHAMPIONS),
+        reads=_each_once(*FACTS, *READ, CONTENT, ITEM_TEXT.dataset, *FEATURES, CHAMPIONS, TIE_ORDER),
         writes=(LISTS, SHELVES),
     ),
     StepSpec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daybreak.candidates import LIVELY_PEOPLE, PEOPLE_PAIRS
 from daybreak.datasets import DELIVERIES, EDGES, ITEMS, USERS
 from daybreak.embeddings import ARRIVALS, EMBEDDING_RUNS, EMBEDDINGS
 from daybreak.features.partials import ITEM_DAYS, PAIR_DAYS, USER_DAYS
@@ -15,6 +16,7 @@ from daybreak.learning import (
     ID_ROWS,
     PEOPLE_CANDIDATES,
     QUALITY,
+    TIE_ORDER,
     TOWER_CANDIDATES,
 )
 from daybreak.steps import StepSpec
@@ -79,6 +81,13 @@ STEPS = (
         config="training.ease:EaseConfig",
         reads=(USERS, ITEMS, ID_ROWS, PAIR_DAYS),
         writes=(EASE_CANDIDATES,),
+    ),
+    StepSpec(
+        "training.tie_order",
+        target="training.tie_order:run",
+        config="training.tie_order:TieOrderConfig",
+        reads=(USERS, EDGES, ID_ROWS, PEOPLE_PAIRS, LIVELY_PEOPLE, PEOPLE_CANDIDATES),
+        writes=(TIE_ORDER,),
     ),
     StepSpec(
         "training.embeddings",

@@ -9,6 +9,7 @@ import numpy as np
 
 from daybreak.ranking.fitted_ranker import FittedRanker
 from serving_export.arrays import Floats, Ints
+from serving_export.merge import Merged
 from serving_export.ranking.features import NightFeatures
 
 ROWS_AT_ONCE = 8_192
@@ -22,6 +23,7 @@ class Scorer:
 
     ranker: FittedRanker
     features: NightFeatures
+    utility: Mapping[str, float]
 
     def chances(self, users: Ints, items: Ints) -> dict[str, Floats]:
         """How likely each outcome is, for each pair."""
@@ -34,13 +36,13 @@ class Scorer:
         logits = np.concatenate([np.zeros((0, len(self.ranker.heads)), np.float32), *parts])
         return {head: self.ranker.calibrators[head](logits[:, at]) for at, head in enumerate(self.ranker.heads)}
 
-    def worth(self, users: Ints, items: Ints, utility: Mapping[str, float]) -> Floats:
-        """The chances added up by what each outcome is worth."""
-        chances = self.chances(users, items)
-        total = np.zeros(len(users))
-        for head, value in utility.items():
+    def worth(self, merged: Merged) -> Floats:
+        """The chances added up by what each outcome is worth, for each candidate."""
+        chances = self.chances(merged.queries, merged.candidates)
+        total = np.zeros(len(merged.queries))
+        for head, value in self.utility.items():
             total += value * chances[head]
-        return significant(total)
+        return total
 
 
 def significant(values: Floats) -> Floats:

@@ -43,10 +43,10 @@ def _everyone(context: Context, name: SourceName) -> Finder:
     return _ranked(context, context.candidates.numbers(rows["item_id"]), rows["score"].to_numpy())
 
 
-def _well_known(context: Context, name: SourceName) -> Finder:
-    """People by their place in the social graph."""
-    rows = context.night.numbered(f"SELECT user_id, pagerank FROM {context.night.rows(_table(name))}")
-    return _ranked(context, context.candidates.numbers(rows["user_id"]), rows["pagerank"].to_numpy())
+def _people_by(context: Context, name: SourceName, column: str) -> Finder:
+    """People by what is told of each."""
+    rows = context.night.numbered(f"SELECT user_id, {column} AS score FROM {context.night.rows(_table(name))}")
+    return _ranked(context, context.candidates.numbers(rows["user_id"]), rows["score"].to_numpy())
 
 
 def _ranked(context: Context, candidates: Ints, scores: Floats) -> Everyone:
@@ -185,5 +185,6 @@ BUILDERS: Mapping[SourceName, Builder] = {
     SourceName.CONTACTS: partial(_near, measure="contact"),
     SourceName.SCHOOL: partial(_of_the_same, column="school"),
     SourceName.COMPANY: partial(_of_the_same, column="company"),
-    SourceName.WELL_KNOWN: _well_known,
+    SourceName.LIVELY: partial(_people_by, column="these_days"),
+    SourceName.WELL_KNOWN: partial(_people_by, column="pagerank"),
 }

@@ -37,7 +37,9 @@ LINES = {
     "models.learn": (
         f"daybreak run training.due training.gnn training.two_tower training.ranker training.people --ds {DAY}"
     ),
-    "models.candidates": f"daybreak run training.candidates training.ease training.embeddings --ds {DAY}",
+    "models.candidates": (
+        f"daybreak run training.candidates training.ease training.tie_order training.embeddings --ds {DAY}"
+    ),
     "index.shard": f"daybreak run indexing.shard --ds {DAY}",
     "index.publish": f"daybreak run indexing.publish indexing.candidates indexing.content --ds {DAY}",
     "lists.publish": f"daybreak run serving_export.lists serving_export.gates serving_export.publish --ds {DAY}",

@@ -40,6 +40,7 @@ STEPS = (
     "training.people",
     "training.candidates",
     "training.ease",
+    "training.tie_order",
     "training.embeddings",
     "indexing.shard",
     "indexing.publish",

@@ -70,6 +70,17 @@ class Ties:
 
 
 def ties_of(io: StepIO, users: IdMap) -> Ties:
+    """The ties as the night knows them; an error where it knows of none."""
+    ties = ties_if_any(io, users)
+    if not len(ties.made):
+        raise InputError(
+            f"{EDGES.name} tells of no tie between known users until {io.ds}: there is nothing to learn people from;"
+            " land edges, or leave the model people out (training.due, option models)"
+        )
+    return ties
+
+
+def ties_if_any(io: StepIO, users: IdMap) -> Ties:
     """The ties as the night knows them."""
     rows = io.read(EDGES, until=io.ds, columns=["src_user_id", "dst_user_id", "edge_type", "updated_ts", "status", DS])
     order = [("updated_ts", "ascending"), (DS, "ascending")]
@@ -84,11 +95,6 @@ def ties_of(io: StepIO, users: IdMap) -> Ties:
     blocked = np.unique(np.r_[pairs[apart], (others * len(users) + makers)[apart]])
     ties = pc.is_in(kinds, value_set=pa.array(TYING)).to_numpy(zero_copy_only=False)
     kept = there & ties & ~np.isin(pairs, blocked)
-    if not kept.any():
-        raise InputError(
-            f"{EDGES.name} tells of no tie between known users until {io.ds}: there is nothing to learn people from;"
-            " land edges, or leave the model people out (training.due, option models)"
-        )
     micros = states["updated_ts_first"].cast(pa.int64()).to_numpy()
     moments = EPOCH.toordinal() + micros / DAY_US
     known = np.array([number_of(str(day)) for day in states[f"{DS}_min"].to_pylist()], np.int64)
