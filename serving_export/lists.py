@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,7 @@ from serving_export.ranking.ties import TieScorer
 from serving_export.rerank.exploration import Seeds
 from serving_export.rulebooks import rulebook
 from serving_export.shelf import QUERY, SCHEMA, Candidates, Judge, Shelf, rows_of
+from serving_export.side_by_side import side_by_side
 from serving_export.sources.builders import build
 from serving_export.sources.context import Context
 
@@ -51,6 +53,7 @@ class ListsConfig(StepConfig):
 
     at_once: int = Field(50_000, ge=1, description="queries whose candidates and history are held in memory")
     block: int = Field(512, ge=1, description="queries of those that are listed at once")
+    threads: int = Field(2, ge=1, description="blocks that are worked on side by side")
     full_every_days: int = Field(
         7, ge=1, description="nights between two that make all lists anew; 1: every night does"
     )
@@ -147,10 +150,9 @@ class Maker:
             self.counts["kept"] += len(whose)
             queries = np.setdiff1d(queries, whose)
             yield from kept.to_batches()
-        for start in range(0, len(queries), self.config.block):
-            block = queries[start : start + self.config.block]
-            self.counts["made"] += len(block)
-            yield self._made(shelf, block)
+        self.counts["made"] += len(queries)
+        blocks = np.split(queries, range(self.config.block, len(queries), self.config.block)) if len(queries) else []
+        yield from side_by_side(partial(self._made, shelf), blocks, self.config.threads)
 
     def _made(self, shelf: Shelf, queries: Ints) -> pa.RecordBatch:
         night, chosen = self.kitchen.night, shelf.lists(queries)

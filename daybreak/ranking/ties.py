@@ -30,16 +30,20 @@ class Measure:
 
 
 PAIR_MEASURES = (
-    Measure("pagerank", "how near the candidate is over recent ties", 1e-5, 1.0),
+    Measure("pagerank", "how near the candidate is over recent ties", 1e-5, 0.5),
     Measure("common", "friends in common", 0.1),
     Measure("adamic_adar", "friends in common, who know few counting more", 0.1),
-    Measure("allocation", "the same, dealt out by each", 1e-3),
+    Measure("allocation", "the same, dealt out by each", 1e-3, 0.5),
     Measure("follow_pmi", "how alike those are whom the two follow"),
     Measure("follows", "the candidate follows the user", prior=1.0),
     Measure("contact", "the user has the candidate among the contacts", prior=1.0),
 )
-LISTED = Measure("listed", "how high the model of people lists the candidate", prior=1.0)
-SHARED = (Measure("school", "same school"), Measure("company", "same company"), Measure("country", "same country"))
+LISTED = Measure("listed", "how high the model of people lists the candidate", prior=0.5)
+SHARED = (
+    Measure("school", "same school", prior=0.5),
+    Measure("company", "same company", prior=0.5),
+    Measure("country", "same country", prior=0.5),
+)
 LIVELY_MEASURES = (
     Measure("ties", "ties of the candidate", 0.1),
     Measure("lately", "ties of the candidate, old ones counting less", 0.1),

@@ -8,6 +8,7 @@ from daybreak.candidates import (
     CO_VIEW,
     CONTENT,
     COOCCURRENCE,
+    LIVELY_PEOPLE,
     PEOPLE_PAIRS,
     POPULARITY,
     SEGMENTS,
@@ -17,11 +18,12 @@ from daybreak.datasets import EVENTS, ITEMS, USERS
 from daybreak.features.described import USER_GRAPH
 from daybreak.lake import Lake
 from daybreak.learning import CHAMPIONS, EASE_CANDIDATES, GNN_CANDIDATES, PEOPLE_CANDIDATES, TOWER_CANDIDATES
+from daybreak.ranking.ties import NAMES
 from tests.lake import put
-from tests.tiny import TinyWorld, day
+from tests.tiny import Row, TinyWorld, day
 
 NIGHT = day(3)
-NOT_COUNTED = (SEGMENTS, BM25, CO_VIEW, CO_PURCHASE, CONTENT, PEOPLE_PAIRS)
+NOT_COUNTED = (SEGMENTS, BM25, CO_VIEW, CO_PURCHASE, CONTENT, PEOPLE_PAIRS, LIVELY_PEOPLE)
 NOT_LEARNED = (GNN_CANDIDATES, TOWER_CANDIDATES, EASE_CANDIDATES, PEOPLE_CANDIDATES, CHAMPIONS)
 PLAIN = """
 for_you:
@@ -90,6 +92,11 @@ def put_candidates(lake: Lake, world: TinyWorld, ds: str = NIGHT) -> None:
     put(lake, COOCCURRENCE, ds, near)
     for empty in (*NOT_COUNTED, *NOT_LEARNED, USER_GRAPH.dataset):
         put(lake, empty, ds, [])
+
+
+def tie_order(**weights: float) -> list[Row]:
+    """What measures of two people weigh; those that are not named weigh nothing."""
+    return [{"measure": name, "weight": weights.get(name, 0.0), "users": 9, "nights": 1} for name in NAMES]
 
 
 def put_champion(lake: Lake, lists: dict[tuple[str, str], list[str]], ds: str = NIGHT, version: int = 3) -> None:

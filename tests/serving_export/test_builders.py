@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daybreak.candidates import BM25, CO_PURCHASE, CO_VIEW, CONTENT, PEOPLE_PAIRS, SEGMENTS
+from daybreak.candidates import BM25, CO_PURCHASE, CO_VIEW, CONTENT, LIVELY_PEOPLE, PEOPLE_PAIRS, SEGMENTS
 from daybreak.datasets import EVENTS, ITEMS, USERS
 from daybreak.features.described import USER_GRAPH
 from daybreak.lake import Lake
@@ -82,6 +82,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     stamps = {"event_ts": f"{NIGHT}T00:00:00Z", "available_ts": f"{NIGHT}T06:00:00Z"}
     graph = [{"user_id": user, **stamps, "pagerank": float(n)} for n, user in enumerate(users)]
     put(lake, USER_GRAPH.dataset, NIGHT, graph)
+    counts = dict.fromkeys(("ties", "lately", "just_now"), 1.0)
+    lively = [{"user_id": row["user_id"], **counts, "these_days": row["pagerank"]} for row in graph]
+    put(lake, LIVELY_PEOPLE, NIGHT, lively)
     return settings
 
 

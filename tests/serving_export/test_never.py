@@ -18,6 +18,7 @@ from daybreak.candidates import (
     CO_VIEW,
     CONTENT,
     COOCCURRENCE,
+    LIVELY_PEOPLE,
     PEOPLE_PAIRS,
     POPULARITY,
     SEGMENTS,
@@ -26,11 +27,12 @@ from daybreak.candidates import (
 from daybreak.datasets import EDGES, EVENTS, ITEMS, LISTS, USERS
 from daybreak.features.described import ITEM_TEXT, USER_GRAPH
 from daybreak.lake import Lake, Window
-from daybreak.learning import CHAMPIONS, EASE_CANDIDATES, GNN_CANDIDATES, PEOPLE_CANDIDATES, TOWER_CANDIDATES
+from daybreak.learning import CHAMPIONS, EASE_CANDIDATES, GNN_CANDIDATES, PEOPLE_CANDIDATES, TIE_ORDER, TOWER_CANDIDATES
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
 from tests.lake import put
+from tests.serving_export.nights import tie_order
 from tests.tiny import Row, day, event
 
 NIGHT = day(3)
@@ -63,7 +65,8 @@ people_you_may_know:
   query: user
   candidate: user
   length: 4
-  sources: {{people: {{}}, pagerank: {{}}, contacts: {{}}, school: {{}}, well_known: {{}}}}
+  sources: {{people: {{}}, pagerank: {{}}, contacts: {{}}, school: {{}}, lively: {{}}, well_known: {{}}}}
+  rank: {{by: ties, fusion: 0}}
   caps: {{company: 2}}
   gates: {{min_length: 1}}
 """
@@ -155,6 +158,9 @@ class World:
             {"user_id": a, "rank": n, "candidate_id": b, "score": 1.0, "version": 1} for n, (a, b) in enumerate(people)
         ]
         put(lake, PEOPLE_CANDIDATES, NIGHT, whom)
+        counts = dict.fromkeys(("ties", "lately", "these_days", "just_now"), 1.0)
+        put(lake, LIVELY_PEOPLE, NIGHT, [{"user_id": user, **counts} for user in self.users])
+        put(lake, TIE_ORDER, NIGHT, tie_order(pagerank=1.0, school=self.draw.random()))
         stamps = {"event_ts": f"{NIGHT}T00:00:00Z", "available_ts": f"{NIGHT}T06:00:00Z"}
         put(lake, USER_GRAPH.dataset, NIGHT, [{"user_id": user, **stamps, "pagerank": 1.0} for user in self.users])
         put(lake, ITEM_TEXT.dataset, NIGHT, [self._text(item, stamps) for item in self.items])
