@@ -37,6 +37,7 @@ from training.export.quantize import quantize
 from training.fitting.loop import FitReport, LoopConfig, Observe, fit, ignore
 from training.fitting.ranker_task import KIND, POSITION, SURFACE, RankerRows, RankerTask, labels_of
 from training.fitting.seeding import deterministic
+from training.joined_likings import learned_likings, shares_of
 from training.models.calibration import Choice, chosen
 from training.models.ranker import Mixing, Ranker
 from training.models.trees import Trees
@@ -59,6 +60,10 @@ class RankerConfig(StepConfig):
     positions: int = Field(20, ge=1, description="places of a shelf that are told apart; later ones count as the last")
     ids: int = Field(50_000, ge=0, description="most users, and most items, that are known by their ids too; 0: none")
     ids_hidden: float = Field(0.3, ge=0, lt=1, description="share of ids hidden in training, for those who come later")
+    likings_width: int = Field(
+        6, ge=0, description="width of the vectors that match users with items by ids alone; 0: no likings"
+    )
+    likings_epochs: int = Field(6, ge=1, description="how often every row is seen for likings")
     word_width: int = Field(8, ge=1, description="width of a word's vector")
     cross_layers: int = Field(2, ge=0, description="layers that multiply features with each other")
     cross_rank: int | None = Field(32, ge=1, description="rank of their weights; none for full rank")
@@ -136,6 +141,8 @@ def fit_ranker(
                 observe=observe,
                 belongs_to=" ".join(Path(path).name for path in files.paths(files.days)),
             )
+        with timer("likings"):
+            join_likings(task.module.cpu(), rows, train, later, config, seed)
         with timer("forms"):
             made, parity = _forms(task, train, config, seed, Path(folder))
         with timer("calibrate"):
@@ -201,6 +208,18 @@ def new_module(rows: RankerRows, config: RankerConfig, seed: int) -> Ranker:
             ids=[place for place, name in enumerate(encoder.vocabularies) if name in IDS],
             ids_hidden=config.ids_hidden,
         )
+
+
+def join_likings(
+    module: Ranker, rows: RankerRows, train: RowBatches, later: RowBatches, config: RankerConfig, seed: int
+) -> None:
+    """Joins likings to what features say, where ids are known."""
+    if not config.likings_width or not config.ids:
+        return
+    likings = learned_likings(
+        rows.features, train, module, width=config.likings_width, epochs=config.likings_epochs, seed=seed
+    )
+    module.join(likings, shares_of(module, likings, next(later.batches(0))))
 
 
 def calibrated(ranker: FittedRanker, rows: pa.Table, seed: int) -> dict[str, Choice]:

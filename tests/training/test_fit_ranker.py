@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,27 +107,43 @@ def test_it_serves_by_features_alone(plain: Fit) -> None:
     assert plain[0].score(fresh.slice(0, 0))["clicked"].shape == (0,)
 
 
-def test_what_only_ids_tell_is_learned_and_newcomers_are_ranked_without_them(tmp_path: Path) -> None:
+def by_ids_alone(name: str) -> pa.Table:
     """Half of the users buy one half of the items, the others the other half, and no feature says so."""
+    table = rows(name)
+    user, item = (pc.cast(pc.utf8_slice_codeunits(table[key], 1), "int64").to_numpy() for key in IDS)
+    likely = np.where((user + item) % 2, 0.6, 0.05)
+    for label in ("clicked", "carted", "purchased"):
+        place = table.column_names.index(label)
+        told = np.random.default_rng([*name.encode(), place]).random(table.num_rows) < likely
+        table = table.set_column(place, label, pa.array(told & (table["kind"].to_numpy() == "shown")))
+    return table
 
-    def day(name: str) -> pa.Table:
-        table = rows(name)
-        user, item = (pc.cast(pc.utf8_slice_codeunits(table[key], 1), "int64").to_numpy() for key in IDS)
-        likely = np.where((user + item) % 2, 0.6, 0.05)
-        for label in ("clicked", "carted", "purchased"):
-            place = table.column_names.index(label)
-            told = np.random.default_rng([*name.encode(), place]).random(table.num_rows) < likely
-            table = table.set_column(place, label, pa.array(told & (table["kind"].to_numpy() == "shown")))
-        return table
 
-    files = written(tmp_path, {name: day(name) for name in DAYS})
-    ranker, _ = fit_ranker(files, config(ids=100, epochs=12), seed=5, features=FEATURES)
-    asked = day(DAYS[0]).filter(pc.equal(day(DAYS[0])["kind"], "shown"))
+@pytest.mark.parametrize("options", [{"epochs": 12, "likings_width": 0}, {"epochs": 1, "likings_epochs": 20}])
+def test_what_only_ids_tell_is_learned_and_newcomers_are_ranked_without_them(
+    tmp_path: Path, options: dict[str, int]
+) -> None:
+    """By the words of ids where rows are seen often enough, by likings soon."""
+    files = written(tmp_path, {name: by_ids_alone(name) for name in DAYS})
+    ranker, _ = fit_ranker(files, config(ids=100, **options), seed=5, features=FEATURES)
+    asked = by_ids_alone(DAYS[0]).filter(pc.equal(by_ids_alone(DAYS[0])["kind"], "shown"))
     assert auc(asked["purchased"].to_numpy(), ranker.score(asked)["purchased"]) > 0.75
     strangers = asked.set_column(asked.column_names.index("user_id"), "user_id", pa.repeat("u99", asked.num_rows))
     scores = ranker.score(strangers)["purchased"]
     assert np.isfinite(scores).all()
     assert auc(asked["purchased"].to_numpy(), scores) < 0.6
+
+
+@pytest.mark.parametrize("chained", [True, False])
+def test_every_form_has_the_likings(tmp_path: Path, chained: bool) -> None:
+    files = written(tmp_path, {name: by_ids_alone(name) for name in DAYS})
+    options = config(ids=100, epochs=1, likings_epochs=20, pruned_share=0.5, chained=chained)
+    ranker, report = fit_ranker(files, options, seed=5, features=FEATURES)
+    asked = by_ids_alone(DAYS[0]).filter(pc.equal(by_ids_alone(DAYS[0])["kind"], "shown"))
+    for form in ranker.forms:
+        scores = replace(ranker, serves=form).score(asked)["purchased"]
+        assert auc(asked["purchased"].to_numpy(), scores) > 0.75, form
+    assert report.parity < 1e-4
 
 
 def test_a_feature_that_is_missing_when_it_serves_is_told(plain: Fit) -> None:

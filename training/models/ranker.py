@@ -9,7 +9,8 @@ People click what stands on top. Where a row tells the shelf and the place it wa
 in training, so that the rest need not explain it; `forward`, which serves, knows nothing of either.
 
 Users and items may be known by their ids too, as words. In training an id is hidden now and then, so that those that
-came later are ranked by their features.
+came later are ranked by their features. What users like by ids alone (`training/models/likings.py`) is learned by
+itself and joined to the finished rest: `joined` says how much each counts in each head.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch.nn import functional
 
 from daybreak.features.encoder import UNSEEN
 from training.export.prune import Neurons, between
+from training.models.likings import Likings
 
 Mixing = Literal["mmoe", "ple"]
 NOWHERE = 0
@@ -69,6 +71,8 @@ class Ranker(nn.Module):
             width + ([width, *deep][-1] if deep else 0), len(self.heads), experts, expert_width
         )
         self.towers = nn.ModuleList(Head(expert_width, head_width, dropout) for _ in self.heads)
+        self.likings: Likings | None = None
+        self.shares = nn.Parameter(torch.stack([torch.ones(len(heads)), torch.zeros(len(heads))]), requires_grad=False)
         self.surface_bias = nn.Embedding(surfaces + 1, len(self.heads), padding_idx=NOWHERE)
         self.position_bias = nn.Embedding(positions + 1, len(self.heads), padding_idx=NOWHERE)
         for bias in (self.surface_bias, self.position_bias):
@@ -76,12 +80,23 @@ class Ranker(nn.Module):
 
     def forward(self, numbers: Tensor, words: Tensor, vectors: Tensor) -> Tensor:
         """Logits by row and head, wherever an item may be shown."""
-        return self._follow(self._own(numbers, words, vectors))
+        own = self._own(numbers, words, vectors)
+        if self.likings is not None:
+            own = own * self.shares[0] + self.likings(words) * self.shares[1]
+        return self._follow(own)
 
     def where_shown(self, numbers: Tensor, words: Tensor, vectors: Tensor, surface: Tensor, position: Tensor) -> Tensor:
         """Logits by row and head of what was shown there; `NOWHERE` adds nothing."""
         bias = self.surface_bias(surface) + self.position_bias(position)
         return self._follow(self._own(numbers, words, vectors) + bias)
+
+    def apart(self, numbers: Tensor, words: Tensor, vectors: Tensor, likings: Likings) -> tuple[Tensor, Tensor]:
+        """What features say and what likings say, by row and head, before heads follow each other."""
+        return self._own(numbers, words, vectors), likings(words)
+
+    def join(self, likings: Likings, shares: Tensor) -> None:
+        """Lets likings count from now on: `shares` are what features and likings count in each head."""
+        self.likings, self.shares.data = likings, shares
 
     def neurons(self) -> list[Neurons]:
         """What can be pruned: neurons of the deep part, of all experts at one place, and of the heads."""
