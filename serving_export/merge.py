@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving_export.arrays import Floats, Ints, places
+from serving_export.arrays import Floats, Ints, best_first, in_order, places
 from serving_export.sources.found import Found
 
 RANK_OFFSET = 60.0
+NO_SOURCE = 63
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,15 @@ def merge(
     keys = np.concatenate([each.queries * n_candidates + each.candidates for each in found])
     shares = np.concatenate([weight / (RANK_OFFSET + each.ranks) for each, weight in zip(found, weights, strict=True)])
     source = np.concatenate([np.full(len(each.queries), number) for number, each in zip(numbers, found, strict=True)])
-    strongest = np.lexsort((source, -shares, keys))
-    keys, shares, source = keys[strongest], shares[strongest], source[strongest]
-    distinct, starts = np.unique(keys, return_index=True)
-    if not len(distinct):
+    keys, order = in_order(keys)
+    shares, source = shares[order], source[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    if not len(starts):
         return Merged(*(np.zeros(0, np.int64),) * 2, np.zeros(0), *(np.zeros(0, np.int64),) * 2)
-    scores = np.add.reduceat(shares, starts)
+    strongest = np.repeat(np.maximum.reduceat(shares, starts), np.diff(starts, append=len(keys)))
+    loudest = np.minimum.reduceat(np.where(shares == strongest, source, NO_SOURCE), starts)
     bits = np.bitwise_or.reduceat(np.int64(1) << source, starts)
-    queries, candidates = np.divmod(distinct, n_candidates)
-    merged = Merged(queries, candidates, scores, source[starts], bits)
-    merged = merged.rows(np.lexsort((candidates, -scores, queries)))
+    queries, candidates = np.divmod(keys[starts], n_candidates)
+    merged = Merged(queries, candidates, np.add.reduceat(shares, starts), loudest, bits)
+    merged = merged.rows(best_first(queries, merged.scores))
     return merged.rows(np.flatnonzero(places(merged.queries) < length))

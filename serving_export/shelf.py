@@ -8,12 +8,13 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from daybreak.datasets import LISTS
 from daybreak.lake.schemas import full_schema
 from daybreak.sources import KINDS, SourceName
 from daybreak.surfaces import Surface
-from serving_export.arrays import NOBODY, Floats, Ints
+from serving_export.arrays import NOBODY, Flags, Floats, Ints
 from serving_export.merge import Merged
 from serving_export.mutual import Mutual
 from serving_export.names import Names
@@ -25,6 +26,7 @@ from serving_export.rerank.slate import Slate
 from serving_export.sources.found import Telling
 
 QUERY, SEGMENT, EVERYONE = "query", "segment", "everyone"
+BECAUSE = "{because}"
 SCHEMA = full_schema(LISTS)
 
 
@@ -119,9 +121,9 @@ def rows_of(shelf: Shelf, chosen: Chosen, audience: str, names: pa.Array, ds: st
 
 def _all_sources(names: Sequence[SourceName], bits: Ints) -> pa.Array:
     """The names of the sources that each set of bits stands for."""
-    sets, back = np.unique(bits, return_inverse=True)
+    sets = np.unique(bits)
     words = ["+".join(name for at, name in enumerate(names) if each >> at & 1) for each in sets.tolist()]
-    return pa.array(words, pa.string()).take(pa.array(back))
+    return pa.array(words, pa.string()).take(pa.array(np.searchsorted(sets, bits)))
 
 
 def _reasons(shelf: Shelf, merged: Merged, rows: Ints) -> pa.Array:
@@ -132,20 +134,30 @@ def _reasons(shelf: Shelf, merged: Merged, rows: Ints) -> pa.Array:
         finder, mine = shelf.proposing.finders[name], np.flatnonzero(source == number)
         if isinstance(finder, Telling):
             because[mine] = finder.led_by(queries[mine], candidates[mine])
-    friends = np.zeros(len(rows), np.int64)
-    if shelf.candidates.mutual:
-        friends = shelf.candidates.mutual.count(queries, candidates)
-    told, back = np.unique(np.stack([source, because, friends]), axis=1, return_inverse=True)
-    led_by = shelf.candidates.names.of(np.maximum(told[1], 0)).to_pylist()
-    words = [
-        in_words(shelf.proposing.names[number], by if led >= 0 else None, count)
-        for number, led, by, count in zip(told[0].tolist(), told[1].tolist(), led_by, told[2].tolist(), strict=True)
-    ]
-    return pa.array(words, pa.string()).take(pa.array(back.ravel()))
+    said = [KINDS[name].says for name in shelf.proposing.names]
+    words = pa.array([says.format(because="it") for says in said]).take(pa.array(source))
+    words = _replaced(words, because >= 0, _led_there(shelf, said, source[because >= 0], because[because >= 0]))
+    if not shelf.candidates.mutual:
+        return words
+    friends = shelf.candidates.mutual.count(queries, candidates)
+    counted = pa.array([mutual_friends(count) for count in range(int(friends.max(initial=0)) + 1)])
+    return _replaced(words, friends > 0, counted.take(pa.array(friends[friends > 0])))
 
 
-def in_words(source: SourceName, because: str | None, friends: int) -> str:
-    """Why a candidate is there, as people read it."""
-    if friends:
-        return f"{friends} mutual friend{'s' if friends > 1 else ''}"
-    return KINDS[source].says.format(because=because or "it")
+def _led_there(shelf: Shelf, said: Sequence[str], source: Ints, because: Ints) -> pa.Array:
+    """What sources say, with the name of what led them there."""
+    before, after = zip(*(says.partition(BECAUSE)[::2] for says in said), strict=True)
+    names = pc.if_else(
+        pa.array([BECAUSE in says for says in said]).take(pa.array(source)), shelf.candidates.names.of(because), ""
+    )
+    ends = (pa.array(side).take(pa.array(source)) for side in (before, after))
+    return pc.binary_join_element_wise(next(ends), names, next(ends), "")
+
+
+def _replaced(words: pa.Array, where: Flags, instead: pa.Array) -> pa.Array:
+    return pc.replace_with_mask(words, pa.array(where), instead.cast(pa.string()))
+
+
+def mutual_friends(count: int) -> str:
+    """So many friends in common, as people read it."""
+    return f"{count} mutual friend{'s' if count > 1 else ''}"

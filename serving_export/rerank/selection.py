@@ -40,7 +40,7 @@ def select(slate: Slate, length: int, caps: Sequence[Cap], diversity: Diversity,
         return np.where(slate.there, np.arange(width), NOBODY)[:, :length]
     lines = np.arange(len(slate.queries))
     chosen = np.full((len(lines), min(length, width)), NOBODY)
-    free, tallies = slate.there.copy(), [_Tally(slate, cap) for cap in caps]
+    free, tallies = slate.there.copy(), [_Tally(slate, cap, chosen.shape[1]) for cap in caps]
     apart = _apart(slate, diversity, vectors)
     for place in range(chosen.shape[1]):
         values = np.where(free, apart.values(place), -np.inf)
@@ -52,23 +52,25 @@ def select(slate: Slate, length: int, caps: Sequence[Cap], diversity: Diversity,
         free[lines, best] = False
         apart.take(best, found, place)
         for tally in tallies:
-            free &= ~tally.take(best, found)
+            tally.take(best, found, place, free)
     return chosen
 
 
 class _Tally:
-    """How often each line has an entry of each group."""
+    """Of which groups each line has entries."""
 
-    def __init__(self, slate: Slate, cap: Cap) -> None:
+    def __init__(self, slate: Slate, cap: Cap, length: int) -> None:
         self._groups = slate.of_candidates(cap.groups)
-        self._counts = np.zeros(self._groups.shape, np.int64)
+        self._held = np.full((len(self._groups), length), NOBODY)
         self._most = cap.most
 
-    def take(self, best: Ints, found: Flags) -> Flags:
-        """Counts the entries just chosen; which candidates are in groups that are full now."""
-        own = self._groups[np.arange(len(best)), best]
-        self._counts += (self._groups == own[:, None]) & (own >= 0)[:, None] & found[:, None]
-        return self._counts >= self._most
+    def take(self, best: Ints, found: Flags, place: int, free: Flags) -> None:
+        """Notes the entries just chosen, and takes from what is free the groups that are full now."""
+        own = np.where(found, self._groups[np.arange(len(best)), best], NOBODY)
+        self._held[:, place] = own
+        counts = (self._held[:, : place + 1] == own[:, None]).sum(axis=1)
+        full = np.flatnonzero((counts >= self._most) & (own >= 0))
+        free[full] &= self._groups[full] != own[full, None]
 
 
 class _Apart(Protocol):

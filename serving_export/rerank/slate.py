@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving_export.arrays import NOBODY, Flags, Floats, Ints, places, table_of
+from serving_export.arrays import NOBODY, Flags, Floats, Ints, best_first, places, table_of
 from serving_export.merge import Merged
 
 
@@ -22,9 +22,9 @@ class Slate:
     @classmethod
     def of(cls, merged: Merged, scores: Floats) -> Slate:
         """The merged candidates, by falling score; ties in the order in which they were merged."""
-        order = np.lexsort((np.arange(len(scores)), -scores, merged.queries))
-        queries, lines = np.unique(merged.queries[order], return_inverse=True)
-        at = places(merged.queries[order])
+        order = best_first(merged.queries, scores)
+        at = places(merged.queries)
+        lines, queries = np.cumsum(at == 0) - 1, merged.queries[at == 0]
         shape = (len(queries), int(at.max(initial=-1)) + 1)
         rows = table_of(lines, at, order, shape, NOBODY)
         return cls(merged, queries, rows, table_of(lines, at, scores[order], shape, -np.inf))

@@ -53,7 +53,7 @@ def test_fusion_adds_what_each_source_says_and_tells_who_said_it(sources, length
         for key, share in shares_of(each, weight, number):
             said.setdefault(key, []).append(share)
     strongest = {key: sorted(mine, key=lambda share: (-share[0], share[1])) for key, mine in said.items()}
-    scores = {key: mine[0][0] + sum(share for share, _ in mine[1:]) for key, mine in strongest.items()}
+    scores = {key: mine[0][0] + sum(share for share, _ in mine[1:]) for key, mine in said.items()}
     expected = []
     for query in sorted({query for query, _ in said}):
         mine = sorted((c for q, c in said if q == query), key=lambda c: (-scores[query, c], c))
