@@ -22,6 +22,8 @@ BENCHMARKS = (
     "exact_search",
     "indexes",
     "people_graph",
+    "lists",
+    "list_quality",
 )
 ON_PUBLIC_DATA = ("quality", "graph_training", "people")
 """Those that need data which is not ours to give; each says which, and where to put it."""

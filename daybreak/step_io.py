@@ -131,7 +131,7 @@ class StepIO:
         """Raises unless some step has written this day of the dataset."""
         if not self._declared(dataset).was_written(self.ds):
             raise InputError(
-                f"{dataset.name} has no day {self.ds}; run the step that makes it first ({_maker(dataset)})"
+                f"{dataset.name} has no day {self.ds}; run the step that makes it first ({maker_of(dataset)})"
             )
 
     def state(self, dataset: Dataset) -> pa.Table:
@@ -203,7 +203,8 @@ class StepIO:
         return commit
 
 
-def _maker(dataset: Dataset) -> str:
+def maker_of(dataset: Dataset) -> str:
+    """The command that makes a table."""
     from daybreak.steps import all_steps
 
     makers = [f"daybreak run {name}" for name, spec in all_steps().items() if dataset in spec.writes]

@@ -26,7 +26,7 @@ from daybreak.features.services import RANKER
 from daybreak.lake.schemas import data_schema
 from daybreak.learning import CHAMPIONS, RANKERS, Model
 from daybreak.ranking.fitted_ranker import FittedRanker
-from daybreak.sources import BY_MODELS, Entity
+from daybreak.sources import BY_MODELS, KINDS, SCORED, Entity
 from daybreak.step_io import StepIO
 from daybreak.steps import Memory, StepConfig, Summary
 from daybreak.surfaces import Surface, load_surfaces
@@ -73,6 +73,10 @@ class Kitchen:
 
     @classmethod
     def of(cls, night: Night, surfaces: Mapping[str, Surface]) -> Kitchen:
+        asked = {name for surface in surfaces.values() for name in surface.asked}
+        night.refuse_what_is_no_number(
+            dict.fromkeys(table for name in SCORED if name in asked for table in KINDS[name].reads)
+        )
         ranked = any(surface.rank.by == "ranker" for surface in surfaces.values())
         ranker = ranker_of(night.io) if ranked else None
         return cls(night, ranker, {entity: words_of(night.names[entity]) for entity in Entity})
@@ -84,7 +88,8 @@ class Kitchen:
         proposing = Proposing(surface, build(context), rules, context.evidence)
         night = (name, self.night.ds, self.night.io.settings.seed)
         seeds = Seeds(night, self.seeds[surface.query], self.seeds[surface.candidate])
-        return Shelf(name, surface, proposing, candidates, self._judge(surface, among), seeds), context
+        judge, queries = self._judge(surface, among), self.night.names[surface.query]
+        return Shelf(name, surface, queries, proposing, candidates, judge, seeds), context
 
     def _judge(self, surface: Surface, among: Range) -> Judge | None:
         """Who ranks: the ranker, where there is one by now, or what ties taught; none where merged ranks do."""

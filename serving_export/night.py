@@ -18,13 +18,14 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from daybreak.clock import DAY_US, EPOCH, end_of
-from daybreak.contracts import Dataset
+from daybreak.contracts import ColumnType, Dataset
 from daybreak.datasets import EDGES, EVENTS, ITEMS, USERS
-from daybreak.duckdb_files import literal, rows_of
+from daybreak.duckdb_files import literal, quoted, rows_of
+from daybreak.errors import InputError
 from daybreak.interest import WEIGHTS
 from daybreak.item_states import may_be_shown
 from daybreak.sources import Entity
-from daybreak.step_io import StepIO
+from daybreak.step_io import StepIO, maker_of
 from serving_export.arrays import Flags, Ints
 from serving_export.names import NO_PAIRS, Names, Pairs
 
@@ -190,6 +191,21 @@ class Night:
         """This night's rows of a table, for a query; an error where the step that makes it did not run."""
         self.io.require(dataset)
         return rows_of(self.engine, dataset, self.io.paths(dataset, since=self.ds, until=self.ds))
+
+    def refuse_what_is_no_number(self, datasets: Iterable[Dataset]) -> None:
+        """Says which of these tables holds a score tonight that is no finite number, and in which row."""
+        for dataset in datasets:
+            numbers = [column.name for column in dataset.columns if column.type is ColumnType.FLOAT64]
+            sound = " AND ".join(f"isfinite({quoted(name)})" for name in numbers)
+            bad = (
+                self.engine.sql(f"SELECT * FROM {self.rows(dataset)} WHERE NOT ({sound}) LIMIT 1") if numbers else None
+            )
+            for row in bad.to_arrow_table().to_pylist() if bad else []:
+                which = ", ".join(f"{name} {row[name]}" for name in (*dataset.key, *numbers))
+                raise InputError(
+                    f"{dataset.name} of {self.ds} should hold finite numbers, found a row with {which}; make it again"
+                    f" ({maker_of(dataset)})"
+                )
 
     def numbered(self, sql: str) -> dict[str, pa.ChunkedArray]:
         """The columns that a query gives."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.datasets import LISTS
+from daybreak.errors import ModelError
 from daybreak.lake.schemas import full_schema
 from daybreak.sources import KINDS, SourceName
 from daybreak.surfaces import Surface
@@ -67,6 +68,7 @@ class Shelf:
 
     name: str
     surface: Surface
+    queries: Names
     proposing: Proposing
     candidates: Candidates
     judge: Judge | None
@@ -82,7 +84,20 @@ class Shelf:
         scores = merged.scores
         if self.judge:
             scores = significant(self.judge.worth(merged)) * scores**self.surface.rank.fusion
-        return significant(scores * self.candidates.lift[merged.candidates])
+        scores = significant(scores * self.candidates.lift[merged.candidates])
+        self._refuse_what_is_no_number(merged, scores)
+        return scores
+
+    def _refuse_what_is_no_number(self, merged: Merged, scores: Floats) -> None:
+        """Says for whom and what those who rank give no number, rather than list it anywhere."""
+        bad = np.flatnonzero(~np.isfinite(scores))
+        if len(bad):
+            of = merged.rows(bad[:1])
+            query, candidate = self.queries.of(of.queries)[0], self.candidates.names.of(of.candidates)[0]
+            raise ModelError(
+                f"{self.name}: what ranks gives {len(bad):,} candidates no finite number, first '{candidate}' for"
+                f" '{query}'; move the alias champion back to the version before (`daybreak models`), or rank by fusion"
+            )
 
     def chosen(self, merged: Merged, scores: Floats, *, explored: bool = True) -> Chosen:
         """The entries of the lists, from ranked candidates."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daybreak.candidates import COUNTED
-from daybreak.datasets import AUDITS, DELIVERED, DELIVERIES, GATES, LANDINGS, LISTS, QUARANTINE
+from daybreak.datasets import AUDITS, DELIVERED, DELIVERIES, GATES, LANDINGS, LISTS, OVERRIDES, QUARANTINE, SHELVES
 from daybreak.features.statistics import FEATURE_STATS
 from daybreak.features.views import VIEWS
 from daybreak.indexes import INDEX_GATES
@@ -36,7 +36,9 @@ STEPS = (
             AUDITS,
             *COUNTED,
             LISTS,
+            SHELVES,
             GATES,
+            OVERRIDES,
             INDEX_GATES,
         ),
     ),

@@ -18,7 +18,7 @@ from daybreak.settings import Settings
 from tests.e2e.nights import REPOSITORY, STEPS, TONIGHT, copy_of, digests, live, run_night
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-BOUNDARIES = ("jobs.partials", "feature_repo.materialize", "serving_export.publish")
+BOUNDARIES = ("feature_repo.materialize", "serving_export.publish")
 
 
 def start(settings: Settings, steps: tuple[str, ...], after: int = 0) -> subprocess.Popen[bytes]:

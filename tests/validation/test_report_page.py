@@ -11,7 +11,19 @@ import pytest
 
 from daybreak.candidates import POPULARITY
 from daybreak.clock import days_before
-from daybreak.datasets import AUDITS, DELIVERIES, EVENTS, GATES, ITEMS, LANDINGS, LISTS, QUARANTINE, USERS
+from daybreak.datasets import (
+    AUDITS,
+    DELIVERIES,
+    EVENTS,
+    GATES,
+    ITEMS,
+    LANDINGS,
+    LISTS,
+    OVERRIDES,
+    QUARANTINE,
+    SHELVES,
+    USERS,
+)
 from daybreak.lake import Lake
 from daybreak.lineage import LineageBook
 from daybreak.releases import ReleaseStore
@@ -204,6 +216,19 @@ def test_a_night_that_a_gate_stopped_shows_the_lists_and_the_gate(settings: Sett
     assert "Stopped at serving_export.gates coverage is 0.25" in page.text
     assert "coverage 0.2500 ≥ 0.95 0.9700 failed such as u7, u8" in page.text
     assert "u0 DE" in page.text
+
+
+def test_lists_that_were_kept_and_gates_that_were_let_pass_are_told(settings: Settings, lake: Lake) -> None:
+    """How many lists are the night before's, how much of them would be the same now, and which gate passed by hand."""
+    _land(settings, lake)
+    _list(lake, passed=False)
+    put(lake, SHELVES, DS, [{"surface": "for_you", "recipe": "r", "models": "", "made": 3, "kept": 9, "alike": 0.75}])
+    reason = f"a campaign {EVIL}"
+    put(lake, OVERRIDES, DS, [{"surface": "for_you", "gate": "coverage", "reason": reason, "lists_digest": "d"}])
+    _, page = _report(settings)
+    assert "Kept from the night before 9 made anew, 75.0% of a sample's entries would be the same" in page.text
+    assert f"Let pass by hand: coverage of for_you. {reason}" in page.text
+    assert page.elements.count("script") == 0
 
 
 @pytest.mark.parametrize("surfaces", ["for_you: {query: planet}", "", None])

@@ -47,6 +47,15 @@ class Gate:
     before: float | None
 
 
+@dataclass(frozen=True)
+class LetPass:
+    """A gate that a person let pass, and why."""
+
+    surface: str
+    gate: str
+    reason: str
+
+
 def audits(rows: pa.Table) -> list[Audit]:
     """Passed and failed expectations by dataset."""
     found = []
@@ -62,6 +71,11 @@ def failed_expectations(rows: pa.Table) -> list[FailedExpectation]:
     failed = rows.filter(pc.invert(rows["passed"])).to_pylist()
     failed.sort(key=lambda row: (-row["unexpected"], row["dataset"], row["detail"]))
     return [FailedExpectation(row["dataset"], row["detail"], row["severity"], row["unexpected"]) for row in failed]
+
+
+def let_pass(rows: pa.Table) -> list[LetPass]:
+    """The gates that persons let pass, as they told it."""
+    return [LetPass(row["surface"], row["gate"], row["reason"]) for row in rows.to_pylist()]
 
 
 def gates(rows: pa.Table, ds: str) -> list[Gate]:

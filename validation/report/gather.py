@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 
 from daybreak.clock import days_before
 from daybreak.contracts import DS
-from daybreak.datasets import AUDITS, DELIVERIES, EVENTS, GATES, LANDINGS, QUARANTINE
+from daybreak.datasets import AUDITS, DELIVERIES, EVENTS, GATES, LANDINGS, OVERRIDES, QUARANTINE
 from daybreak.errors import ReleaseError
 from daybreak.indexes import INDEX_GATES
 from daybreak.lineage import RunRecord
 from daybreak.step_io import StepIO
 from validation.report import checks, landing
-from validation.report.checks import Audit, FailedExpectation, Gate
+from validation.report.checks import Audit, FailedExpectation, Gate, LetPass
 from validation.report.landing import Account, ChangedDay, EventDays, RefusedDays
 from validation.report.refusals import Refusal, refusals
 from validation.report.runs import TimeLine, latest_of_each_step, time_line
@@ -47,6 +47,7 @@ class Checked:
     audits: tuple[Audit, ...]
     failed: tuple[FailedExpectation, ...]
     gates: tuple[Gate, ...]
+    let_pass: tuple[LetPass, ...]
     gates_before: str | None
 
 
@@ -118,6 +119,7 @@ def _checked(io: StepIO) -> Checked:
         audits=tuple(checks.audits(audits)),
         failed=tuple(checks.failed_expectations(audits)),
         gates=tuple(checks.gates(gates, io.ds)),
+        let_pass=tuple(checks.let_pass(io.read(OVERRIDES, since=io.ds))),
         gates_before=checks.night_before(gates, io.ds),
     )
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.candidates import COUNTED, POPULARITY
-from daybreak.datasets import EVENTS, ITEMS, LISTS, USERS
+from daybreak.datasets import EVENTS, ITEMS, LISTS, SHELVES, USERS
 from daybreak.errors import SettingsError
 from daybreak.sources import Entity
 from daybreak.step_io import StepIO
@@ -25,12 +25,23 @@ USER_COLUMNS = ("country", "device", "segment", "school", "company")
 
 
 @dataclass(frozen=True)
+class Making:
+    """How many lists were made anew, and how many kept from the night before; `alike` is how much of a sample of the
+    kept ones would be the same now."""
+
+    made: int
+    kept: int
+    alike: float | None
+
+
+@dataclass(frozen=True)
 class ShelfPart:
     """One surface on the page. `query` is who or what its lists are for, empty where `surfaces.yaml` does not tell."""
 
     shelf: Shelf
     query: str
     samples: tuple[Sample, ...]
+    making: Making | None
 
 
 def shelf_parts(io: StepIO, *, samples: int, days: int) -> list[ShelfPart]:
@@ -45,6 +56,7 @@ def shelf_parts(io: StepIO, *, samples: int, days: int) -> list[ShelfPart]:
     }
     wanted = {Entity.ITEM: popularity, Entity.USER: popularity.slice(0, 0)}
     surfaces = _surfaces(io)
+    told = {row["surface"]: row for row in io.read(SHELVES, since=io.ds).to_pylist()}
     parts = []
     for name in _in_declared_order(lists, surfaces):
         mine = lists.filter(pc.equal(lists["surface"], name))
@@ -52,7 +64,8 @@ def shelf_parts(io: StepIO, *, samples: int, days: int) -> list[ShelfPart]:
         candidate = surfaces[name].candidate if name in surfaces else Entity.ITEM
         shown = _samples(io, mine, known, candidate, query, count=samples, days=days)
         about = shelf(name, mine, known[candidate], wanted[candidate])
-        parts.append(ShelfPart(about, query.value if query else "", tuple(shown)))
+        making = Making(*(told[name][key] for key in ("made", "kept", "alike"))) if name in told else None
+        parts.append(ShelfPart(about, query.value if query else "", tuple(shown), making))
     return parts
 
 
