@@ -8,8 +8,8 @@ ends with the written lists; the time is that of the clock on two cores, the mem
 
 Beside the merged order stands the same in SQL: DuckDB over the same files with two threads, sources joined, ranked and
 fused in one statement, owned items left out, no caps; its lists are written as one Parquet file. It is given four times
-the memory: within as much as the step takes, the statement for 200,000 users does not end. How time grows is told by the
-same night at a half and a quarter of its users.
+the memory: within as much as the step takes, the statement for 200,000 users does not end. How time grows is told by
+the same night at a half and a quarter of its users.
 """
 
 from __future__ import annotations
