@@ -8,7 +8,7 @@ import pytest
 
 from daybreak.candidates import COOCCURRENCE, POPULARITY, TRENDING
 from daybreak.datasets import ITEMS, LISTS, USERS
-from daybreak.errors import InputError, SettingsError
+from daybreak.errors import GateError, InputError, SettingsError
 from daybreak.lake import Window
 from daybreak.learning import GNN_CANDIDATES, TOWER_CANDIDATES
 from daybreak.runner import run_steps
@@ -90,6 +90,49 @@ def test_the_fallback_is_what_everybody_wants(settings, lake):
     ranked = all_items(world)[::-1]
     assert ids(lists["for_you", ""]) == ranked
     assert ids(lists["similar_items", ""]) == ranked[:30]
+
+
+OURS_ALONE = """
+for_you:
+  query: user
+  length: 6
+  sources: {gnn: {quota: 4}, popular: {weight: 0.001}}
+  rules: {conditions: [{column: brand, one_of: [ours]}]}
+  gates: {min_length: 1}
+"""
+
+
+def put_brands(lake, world: TinyWorld, *ours: str) -> None:
+    """These items are ours, all others are not."""
+    told = {"updated_ts": f"{day(2)}T00:00:00Z", "status": "active"}
+    rows = [
+        {**told, "item_id": item, "title": item, "brand": "ours" if item in ours else "theirs"}
+        for item in all_items(world)
+    ]
+    put(lake, ITEMS, day(2), rows)
+
+
+def test_who_owns_all_that_may_be_shown_has_no_list_and_the_others_have_theirs(settings, lake):
+    """A user from whom the rules keep every candidate is left to the lists for whoever has none."""
+    world = put_tiny_night(lake)
+    ours = world.item(0, 0)
+    put_brands(lake, world, ours)
+    settings.surfaces.write_text(OURS_ALONE)
+    lists = make_lists(settings, lake)
+    users = [user for group in range(world.groups) for user in users_of(world, group)]
+    owners = [user for user in users if ours in bought(world, user)]
+    assert owners
+    assert {query for _, query in lists} == {*users, ""} - set(owners)
+    assert all(ids(rows) == [ours] for rows in lists.values())
+
+
+def test_rules_that_keep_out_everything_leave_no_entry_and_the_gates_stop_the_night(settings, lake):
+    """Nothing is listed rather than something that may not be."""
+    put_brands(lake, put_tiny_night(lake))
+    settings.surfaces.write_text(OURS_ALONE)
+    assert make_lists(settings, lake) == {}
+    with pytest.raises(GateError, match=r"for_you coverage is 0 and must be"):
+        run_steps([step_named("serving_export.gates")], NIGHT, settings)
 
 
 def test_the_same_input_gives_the_same_lists_in_blocks_of_any_size(settings, lake):
