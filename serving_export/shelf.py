@@ -161,12 +161,11 @@ def _reasons(shelf: Shelf, merged: Merged, rows: Ints) -> pa.Array:
 
 def _led_there(shelf: Shelf, said: Sequence[str], source: Ints, because: Ints) -> pa.Array:
     """What sources say, with the name of what led them there."""
-    before, after = zip(*(says.partition(BECAUSE)[::2] for says in said), strict=True)
-    names = pc.if_else(
-        pa.array([BECAUSE in says for says in said]).take(pa.array(source)), shelf.candidates.names.of(because), ""
-    )
-    ends = (pa.array(side).take(pa.array(source)) for side in (before, after))
-    return pc.binary_join_element_wise(next(ends), names, next(ends), "")
+    at = pa.array(source)
+    parts = [says.partition(BECAUSE) for says in said]
+    before, named, after = (pa.array(part).take(at) for part in zip(*parts, strict=True))
+    names = pc.if_else(pc.equal(named, BECAUSE), shelf.candidates.names.of(because), "")
+    return pc.binary_join_element_wise(before, names, after, "")
 
 
 def _replaced(words: pa.Array, where: Flags, instead: pa.Array) -> pa.Array:
