@@ -49,7 +49,7 @@ MISTAKES = {
     "front: {query: item, candidate: user, sources: {well_known: {}}}": "well_known proposes .* is item → user",
     "front: {query: item, sources: {cooccurrence: {}}}": "front: .* must hold trending or popular: nothing else makes",
     "front: {query: user, sources: {gnn: {fallback: popular}}}": "front: .* must hold trending or popular",
-    "front: {query: user, candidate: user, sources: {people: {}}}": "front: .* must hold well_known: nothing else",
+    "front: {query: user, candidate: user, sources: {people: {}}}": "front: .* must hold lively or well_known: nothing else",
     # rules
     f"front: {{{SHELF}, rules: {{seen_days: -1}}}}": "front.rules.seen_days: .* greater than or equal to 0",
     f"front: {{{SHELF}, rules: {{liked: true}}}}": "front.rules.liked: Extra inputs are not permitted",
@@ -72,7 +72,7 @@ MISTAKES = {
     f"front: {{{SHELF}, rules: {{conditions: [{{column: in_stock, none_of: [sold]}}]}}}}": "'in_stock', which is bool",
     f"front: {{{SHELF}, rules: {{conditions: [{{column: launched_ts, at_least: 1}}]}}}}": "which is timestamp",
     # ranking
-    f"front: {{{SHELF}, rank: {{by: taste}}}}": "front.rank.by: Input should be 'ranker' or 'fusion'",
+    f"front: {{{SHELF}, rank: {{by: taste}}}}": "front.rank.by: Input should be 'ranker', 'ties' or 'fusion'",
     f"front: {{{BESIDE}, rank: {{by: ranker}}}}": "rank.by ranker orders items for users; use fusion for any other",
     f"front: {{{PEOPLE}, rank: {{by: ranker}}}}": "rank.by ranker orders items for users; use fusion for any other",
     f"front: {{{SHELF}, rank: {{candidates: 0}}}}": "front.rank.candidates: .* greater than or equal to 1",
