@@ -49,7 +49,7 @@ MISTAKES = {
     "front: {query: item, candidate: user, sources: {well_known: {}}}": "well_known proposes .* is item → user",
     "front: {query: item, sources: {cooccurrence: {}}}": "front: .* must hold trending or popular: nothing else makes",
     "front: {query: user, sources: {gnn: {fallback: popular}}}": "front: .* must hold trending or popular",
-    "front: {query: user, candidate: user, sources: {people: {}}}": "front: .* must hold lively or well_known: nothing else",
+    "front: {query: user, candidate: user, sources: {people: {}}}": "front: .* must hold lively or well_known: nothing",
     # rules
     f"front: {{{SHELF}, rules: {{seen_days: -1}}}}": "front.rules.seen_days: .* greater than or equal to 0",
     f"front: {{{SHELF}, rules: {{liked: true}}}}": "front.rules.liked: Extra inputs are not permitted",
