@@ -15,7 +15,7 @@ from daybreak.targets import load
 
 EXPLAIN = "serving_export.explaining:explain"
 DIFFERENCE = "serving_export.difference:difference"
-ENTRIES, DROPPED, FEATURES = 10, 10, 12
+ENTRIES, DROPPED, FEATURES, MEASURES = 10, 10, 12, 3
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: everything, not only the most telling.")]
 
 
@@ -59,14 +59,17 @@ def diff(
 def _show_list(told: dict[str, Any], *, all_features: bool) -> None:
     console.print(f"[bold]{as_text(told['surface'])}/{as_text(told['query'])}[/] on {told['ds']}: {_standing(told)}")
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("#", "candidate", "score", "proposed by (rank)", "foreseen"):
+    for column in ("#", "candidate", "score", "proposed by (rank)", "foreseen by"):
         table.add_column(column, justify="right" if column in ("#", "score") else "left")
     for entry in told["entries"] if all_features else told["entries"][:ENTRIES]:
         sources = ", ".join(_source(each) for each in entry["sources"])
-        foreseen = ", ".join(f"{head} {chance:.3f}" for head, chance in entry.get("foreseen", {}).items())
         drawn = f"; drawn with chance {entry['chance']:.3f}" if entry["chance"] < 1 else ""
         table.add_row(
-            str(entry["rank"]), as_text(entry["candidate"]), f"{entry['score']:.5f}", as_text(sources + drawn), foreseen
+            str(entry["rank"]),
+            as_text(entry["candidate"]),
+            f"{entry['score']:.5f}",
+            as_text(sources + drawn),
+            _foreseen(entry),
         )
     console.print(table)
     if told["entries"] and "features" in told["entries"][0]:
@@ -75,6 +78,14 @@ def _show_list(told: dict[str, Any], *, all_features: bool) -> None:
         shown = known if all_features else known[:FEATURES]
         console.print(f"the ranker saw of {as_text(told['entries'][0]['candidate'])}:", soft_wrap=True)
         console.print("  " + as_text(", ".join(f"{name} {value}" for name, value in shown)), soft_wrap=True)
+
+
+def _foreseen(entry: dict[str, Any]) -> str:
+    """The chances of each outcome, or what most was added for and against somebody by what is measured of the two."""
+    if "weighed" in entry:
+        most = sorted(entry["weighed"].items(), key=lambda each: -abs(each[1]))[:MEASURES]
+        return ", ".join(f"{name} {added:+.2f}" for name, added in most if added)
+    return ", ".join(f"{head} {chance:.3f}" for head, chance in entry.get("foreseen", {}).items())
 
 
 def _standing(told: dict[str, Any]) -> str:
