@@ -57,7 +57,6 @@ nightly: $(STAMP) ## a simulated month, its last nights through Airflow, then a 
 	@$(RUN) daybreak lookup for_you u1 --k 5
 	@$(RUN) daybreak lookup similar_items i1 --k 5
 	@$(RUN) daybreak lookup people_you_may_know u1 --k 5
-	@$(RUN) daybreak gates
 	@$(RUN) daybreak index list
 	@$(RUN) daybreak releases list
 
