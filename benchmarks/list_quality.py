@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from benchmarks.learning import BEFORE, LEARN
 from daybreak.clock import parse_day
 from daybreak.datasets import LISTS
-from daybreak.features.views import VIEWS
 from daybreak.lake import Lake
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
@@ -45,15 +45,11 @@ from training.evaluation.confidence import difference
 
 SURFACE, LENGTH, DAYS = "for_you", 20, 30
 STEPS = (
-    "jobs.ingest",
-    "jobs.partials",
-    *(view.made_by for view in VIEWS.values()),
-    "training.ids",
-    "jobs.training_set",
+    *BEFORE,
     *(f"jobs.{name}" for name in ("popularity", "segments", "trending", "cooccurrence", "bm25", "co_view")),
     *(f"jobs.{name}" for name in ("co_purchase", "people_pairs")),
-    *(f"training.{name}" for name in ("due", "gnn", "two_tower", "ranker", "people", "candidates", "ease")),
-    *(f"training.{name}" for name in ("tie_order", "embeddings")),
+    *LEARN,
+    *(f"training.{name}" for name in ("candidates", "ease", "tie_order", "embeddings")),
     *(f"indexing.{name}" for name in ("shard", "publish", "candidates", "content")),
     "serving_export.lists",
 )

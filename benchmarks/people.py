@@ -34,8 +34,9 @@ from jobs.near_people import MEASURES, near
 from jobs.people_graph import PeopleGraph
 from jobs.people_pairs import PeoplePairsConfig
 from jobs.tie_arrays import Ties, among, ties_known
+from training.data.tie_lessons import Lesson
 from training.evaluation.confidence import difference
-from training.models.tie_weights import Lesson, learned
+from training.models.tie_weights import learned
 from training.tie_order import TieOrderConfig
 
 DAY = "2026-11-20"

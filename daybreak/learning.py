@@ -119,6 +119,7 @@ TIE_ORDER = Dataset(
     doc="What each measure of two people weighs in telling who is tied to whom next, learned from earlier nights.",
     columns=(
         Column("measure", STRING, "the measure"),
+        Column("says", STRING, "what it says of the two"),
         Column("weight", FLOAT64, "what it weighs"),
         Column("users", INT64, "users whose new ties were learned from", rules=(Between(0),)),
         Column("nights", INT64, "nights whose candidates were learned from", rules=(Between(0),)),

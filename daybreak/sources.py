@@ -119,7 +119,5 @@ BY_MODELS = (SourceName.TWO_TOWER, SourceName.GNN, SourceName.PEOPLE)
 """The sources whose candidates a model of the registry lists; each has its model's name."""
 FOR_EVERYONE = tuple(name for name, kind in KINDS.items() if kind.for_everyone)
 """The sources that know candidates for a query nobody has seen; the fallback of a surface is made of them."""
-SCORED = tuple(name for name in SourceName if name not in (SourceName.REBUY, SourceName.WELL_KNOWN))
-"""The sources whose tables are of one night, with scores that must be numbers."""
 READ = tuple(dict.fromkeys(dataset for kind in KINDS.values() for dataset in kind.reads))
 """Every table that some source reads."""

@@ -14,7 +14,8 @@ from daybreak.contracts import Column, ColumnType
 from daybreak.datasets import ITEMS, USERS
 from daybreak.errors import SettingsError
 from daybreak.features.training import CARTED, CLICKED, LABELS, PURCHASED
-from daybreak.sources import FOR_EVERYONE, KINDS, Entity, SourceName
+from daybreak.learning import Model
+from daybreak.sources import BY_MODELS, FOR_EVERYONE, KINDS, Entity, SourceName
 
 Share = Annotated[float, Field(ge=0, le=1)]
 VARIANTS = "variants"
@@ -176,6 +177,12 @@ class Surface(_Strict):
         """All sources that may be asked, also those asked in place of others."""
         instead = {source.fallback: source for source in self.sources.values() if source.fallback}
         return {**instead, **self.sources}
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The models of the registry that list or rank for it."""
+        listing = {Model(name.value) for name in self.asked if name in BY_MODELS}
+        return frozenset(listing | ({Model.RANKER} if self.rank.by == "ranker" else set()))
 
     @model_validator(mode="after")
     def _sources_serve_it(self) -> Surface:

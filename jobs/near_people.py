@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from daybreak.sorted_keys import found_at, in_order
 from jobs.people_graph import Links, PeopleGraph, Reach
 from jobs.tie_arrays import Floats, Ints, Mask
 
@@ -168,23 +169,6 @@ def _added_up(keys: Ints, *weights: Floats) -> tuple[Ints, Ints, list[Floats]]:
     return keys[first], first, [np.add.reduceat(each[order], first) for each in weights]
 
 
-def in_order(keys: Ints) -> tuple[Ints, Ints]:
-    """The keys in order, equal ones as they came, and where each was. Sorting numbers that hold both takes a fraction
-    of the time of `np.argsort`; where there is no room for both, that must do."""
-    low, bits = keys.min(), int(keys.size - 1).bit_length()
-    if int(keys.max() - low) >> (63 - bits):
-        order = np.argsort(keys, kind="stable")
-        return keys[order], order
-    both = keys - low
-    both <<= bits
-    both |= np.arange(keys.size)
-    both.sort()
-    order = both & ((1 << bits) - 1)
-    both >>= bits
-    both += low
-    return both, order
-
-
 def _starts(keys: Ints, users: int, first: int, last: int) -> Ints:
     """Where the pairs of each of these users begin, and where the last ones end."""
     return np.searchsorted(keys, np.arange(first, last + 1) * users)
@@ -220,7 +204,5 @@ def _strongest(reached: Reached, users: int, first: int, last: int, most: int) -
 
 def _looked_up(keys: Ints, reached: Reached) -> Floats:
     """The value of each pair; 0 where it was not reached."""
-    if not reached.keys.size:
-        return np.zeros(keys.size)
-    place = np.minimum(np.searchsorted(reached.keys, keys), reached.keys.size - 1)
-    return np.where(reached.keys[place] == keys, reached.values[place], 0.0)
+    at = found_at(keys, reached.keys)
+    return np.append(reached.values, 0.0)[at]

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.contracts import DS
+from daybreak.sorted_keys import found_at
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -83,9 +84,7 @@ def ties_known(edges: pa.Table, gone: pa.Array) -> Ties:
 
 def among(keys: Ints, known: Ints) -> Mask:
     """Which of the keys are among those known, which are in order."""
-    if not known.size:
-        return np.zeros(keys.size, np.bool_)
-    return known[np.minimum(np.searchsorted(known, keys), known.size - 1)] == keys
+    return found_at(keys, known) >= 0
 
 
 def turned(users: int, keys: Ints) -> Ints:

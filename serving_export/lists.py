@@ -26,7 +26,7 @@ from daybreak.features.services import RANKER
 from daybreak.lake.schemas import data_schema
 from daybreak.learning import CHAMPIONS, RANKERS, Model
 from daybreak.ranking.fitted_ranker import FittedRanker
-from daybreak.sources import BY_MODELS, KINDS, SCORED, Entity
+from daybreak.sources import Entity
 from daybreak.step_io import StepIO
 from daybreak.steps import Memory, StepConfig, Summary
 from daybreak.surfaces import Surface, load_surfaces
@@ -73,10 +73,6 @@ class Kitchen:
 
     @classmethod
     def of(cls, night: Night, surfaces: Mapping[str, Surface]) -> Kitchen:
-        asked = {name for surface in surfaces.values() for name in surface.asked}
-        night.refuse_what_is_no_number(
-            dict.fromkeys(table for name in SCORED if name in asked for table in KINDS[name].reads)
-        )
         ranked = any(surface.rank.by == "ranker" for surface in surfaces.values())
         ranker = ranker_of(night.io) if ranked else None
         return cls(night, ranker, {entity: words_of(night.names[entity]) for entity in Entity})
@@ -189,12 +185,10 @@ class Maker:
 
 def _models(io: StepIO, surface: Surface) -> str:
     """The versions that list or rank for a surface."""
-    asked = {name.value for name in surface.asked if name in BY_MODELS}
-    asked |= {Model.RANKER.value} if surface.rank.by == "ranker" else set()
-    if not asked:
+    if not surface.models:
         return ""
     rows = io.read(CHAMPIONS, since=io.ds, columns=["model", "digest"]).sort_by("model").to_pylist()
-    return " ".join(f"{row['model']}:{row['digest'][:12]}" for row in rows if row["model"] in asked)
+    return " ".join(f"{row['model']}:{row['digest'][:12]}" for row in rows if row["model"] in surface.models)
 
 
 def words_of(names: Names) -> Words:

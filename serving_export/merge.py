@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving_export.arrays import Floats, Ints, best_first, in_order, places
+from daybreak.sorted_keys import in_order
+from serving_export.arrays import Floats, Ints, best_first, places
 from serving_export.sources.found import Found
 
 RANK_OFFSET = 60.0
 NO_SOURCE = 63
+"""More than the number of any source, of which there are at most so many: a set of them is the bits of one number."""
 
 
 @dataclass(frozen=True)

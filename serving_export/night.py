@@ -54,6 +54,7 @@ class Night:
         self.io = io
         self.engine = engine
         self.ds = io.ds
+        self._sound: dict[str, str] = {}
         self._events = rows_of(engine, EVENTS, io.paths(EVENTS))
         self.age = f"({(end_of(self.ds) - EPOCH).days - 1} - epoch_us(event_ts) // {DAY_US})::BIGINT"
         told = {Entity.USER: io.state(USERS), Entity.ITEM: io.state(ITEMS)}
@@ -188,24 +189,24 @@ class Night:
     # Tables of candidates
 
     def rows(self, dataset: Dataset) -> str:
-        """This night's rows of a table, for a query; an error where the step that makes it did not run."""
-        self.io.require(dataset)
-        return rows_of(self.engine, dataset, self.io.paths(dataset, since=self.ds, until=self.ds))
+        """This night's rows of a table, for a query; an error where the step that makes it did not run, or where it
+        holds a score that is no finite number."""
+        if dataset.name not in self._sound:
+            self.io.require(dataset)
+            rows = rows_of(self.engine, dataset, self.io.paths(dataset, since=self.ds, until=self.ds))
+            self._refuse_what_is_no_number(dataset, rows)
+            self._sound[dataset.name] = rows
+        return self._sound[dataset.name]
 
-    def refuse_what_is_no_number(self, datasets: Iterable[Dataset]) -> None:
-        """Says which of these tables holds a score tonight that is no finite number, and in which row."""
-        for dataset in datasets:
-            numbers = [column.name for column in dataset.columns if column.type is ColumnType.FLOAT64]
-            sound = " AND ".join(f"isfinite({quoted(name)})" for name in numbers)
-            bad = (
-                self.engine.sql(f"SELECT * FROM {self.rows(dataset)} WHERE NOT ({sound}) LIMIT 1") if numbers else None
+    def _refuse_what_is_no_number(self, dataset: Dataset, rows: str) -> None:
+        numbers = [column.name for column in dataset.columns if column.type is ColumnType.FLOAT64]
+        finite = " AND ".join(f"isfinite({quoted(name)})" for name in numbers) or "true"
+        for row in self.engine.sql(f"SELECT * FROM {rows} WHERE NOT ({finite}) LIMIT 1").to_arrow_table().to_pylist():
+            which = ", ".join(f"{name} {row[name]}" for name in (*dataset.key, *numbers))
+            raise InputError(
+                f"{dataset.name} of {self.ds} should hold finite numbers, found a row with {which}; make it again"
+                f" ({maker_of(dataset)})"
             )
-            for row in bad.to_arrow_table().to_pylist() if bad else []:
-                which = ", ".join(f"{name} {row[name]}" for name in (*dataset.key, *numbers))
-                raise InputError(
-                    f"{dataset.name} of {self.ds} should hold finite numbers, found a row with {which}; make it again"
-                    f" ({maker_of(dataset)})"
-                )
 
     def numbered(self, sql: str) -> dict[str, pa.ChunkedArray]:
         """The columns that a query gives."""

@@ -22,6 +22,22 @@ RIDGE = 10.0
 """Rows that outweigh that features count wholly and likings not at all."""
 
 
+def join_likings(
+    ranker: Ranker,
+    features: FeatureEncoder,
+    rows: RowBatches,
+    later: Batch,
+    *,
+    width: int,
+    epochs: int,
+    seed: int,
+    device: torch.device,
+) -> None:
+    """Learns likings of rows and joins them to what a ranker's features say, by rows of later days."""
+    likings = learned_likings(features, rows, ranker, width=width, epochs=epochs, seed=seed, device=device)
+    ranker.join(likings, shares_of(ranker, likings, later))
+
+
 def learned_likings(
     features: FeatureEncoder,
     rows: RowBatches,
@@ -30,6 +46,7 @@ def learned_likings(
     width: int,
     epochs: int,
     seed: int,
+    device: torch.device,
 ) -> Likings:
     """Likings of these rows."""
     words = list(features.vocabularies)
@@ -45,8 +62,8 @@ def learned_likings(
     surfaces, positions = (bias.num_embeddings - 1 for bias in (ranker.surface_bias, ranker.position_bias))
     task = LikingsTask(likings, rows, surfaces=surfaces, positions=positions, chained=ranker.chained)
     loop = LoopConfig(epochs=epochs, batch_size=BATCH, learning_rate=RATE, warmup_share=0.2)
-    fit(task, loop, seed=seed, device=torch.device("cpu"))
-    return likings.eval()
+    fit(task, loop, seed=seed, device=device)
+    return likings.cpu().eval()
 
 
 def shares_of(ranker: Ranker, likings: Likings, rows: Batch) -> Tensor:
@@ -54,8 +71,8 @@ def shares_of(ranker: Ranker, likings: Likings, rows: Batch) -> Tensor:
     ranker.eval()
     with torch.no_grad():
         parts = zip(*(torch.split(rows[name], SCORED_AT_ONCE) for name in ("numbers", "words", "vectors")), strict=True)
-        told = [ranker.apart(numbers, words, vectors, likings) for numbers, words, vectors in parts]
-    features, liked = (torch.cat([part[side] for part in told]).double() for side in (0, 1))
+        features = torch.cat([ranker.by_features(*part) for part in parts]).double()
+        liked = likings(rows["words"]).double()
     shown = (rows["position"] != NOWHERE)[:, None]
     weights = (asked(rows["labels"], chained=ranker.chained) * shown).double()
     labels = rows["labels"].double()

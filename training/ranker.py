@@ -37,7 +37,7 @@ from training.export.quantize import quantize
 from training.fitting.loop import FitReport, LoopConfig, Observe, fit, ignore
 from training.fitting.ranker_task import KIND, POSITION, SURFACE, RankerRows, RankerTask, labels_of
 from training.fitting.seeding import deterministic
-from training.joined_likings import learned_likings, shares_of
+from training.joined_likings import join_likings
 from training.models.calibration import Choice, chosen
 from training.models.ranker import Mixing, Ranker
 from training.models.trees import Trees
@@ -91,7 +91,7 @@ class RankerConfig(StepConfig):
 
 @dataclass(frozen=True)
 class RankerReport:
-    """What a fit came to."""
+    """What a fit came to; `likings` is what likings count in each head, beside features."""
 
     split: Split
     fit: FitReport
@@ -101,12 +101,13 @@ class RankerReport:
     looked_at: NDArray[np.float64]
     forms: list[Form]
     parity: float
+    likings: dict[str, float]
     seconds: dict[str, float]
 
     @property
     def metrics(self) -> dict[str, float]:
         """All figures under names as metrics are logged by."""
-        return told.flat(self.heads, self.order, self.forms, self.parity)
+        return told.flat(self.heads, self.order, self.forms, self.parity, self.likings)
 
 
 def fit_ranker(
@@ -122,6 +123,7 @@ def fit_ranker(
 ) -> tuple[FittedRanker, RankerReport]:
     """A ranker fitted on the days of these files, and what it is worth."""
     split, timer = temporal_split(files.days, config.validation_days, config.test_days), _Timer()
+    device = device or torch.device("cpu")
     check_labels(files, split)
     with threads(config.threads), tempfile.TemporaryDirectory() as folder:
         with timer("encode"):
@@ -136,13 +138,23 @@ def fit_ranker(
                 task,
                 _loop(config, config.epochs),
                 seed=seed,
-                device=device or torch.device("cpu"),
+                device=device,
                 checkpoint=checkpoint,
                 observe=observe,
                 belongs_to=" ".join(Path(path).name for path in files.paths(files.days)),
             )
         with timer("likings"):
-            join_likings(task.module.cpu(), rows, train, later, config, seed)
+            if config.likings_width and config.ids:
+                join_likings(
+                    task.module.cpu(),
+                    rows.features,
+                    train,
+                    next(later.batches(0)),
+                    width=config.likings_width,
+                    epochs=config.likings_epochs,
+                    seed=seed,
+                    device=device,
+                )
         with timer("forms"):
             made, parity = _forms(task, train, config, seed, Path(folder))
         with timer("calibrate"):
@@ -158,7 +170,10 @@ def fit_ranker(
             heads, order, forms = judge(
                 ranker, judged_by, looked_at, trees, retrieval_column, config, seed, Path(folder)
             )
-    return ranker, RankerReport(split, fitted_by, curves, heads, order, looked_at, forms, parity, timer.seconds)
+    likings = dict(zip(LABELS, task.module.shares[1].tolist(), strict=True))
+    return ranker, RankerReport(
+        split, fitted_by, curves, heads, order, looked_at, forms, parity, likings, timer.seconds
+    )
 
 
 def check_labels(files: RowFiles, split: Split) -> None:
@@ -208,18 +223,6 @@ def new_module(rows: RankerRows, config: RankerConfig, seed: int) -> Ranker:
             ids=[place for place, name in enumerate(encoder.vocabularies) if name in IDS],
             ids_hidden=config.ids_hidden,
         )
-
-
-def join_likings(
-    module: Ranker, rows: RankerRows, train: RowBatches, later: RowBatches, config: RankerConfig, seed: int
-) -> None:
-    """Joins likings to what features say, where ids are known."""
-    if not config.likings_width or not config.ids:
-        return
-    likings = learned_likings(
-        rows.features, train, module, width=config.likings_width, epochs=config.likings_epochs, seed=seed
-    )
-    module.join(likings, shares_of(module, likings, next(later.batches(0))))
 
 
 def calibrated(ranker: FittedRanker, rows: pa.Table, seed: int) -> dict[str, Choice]:

@@ -128,9 +128,16 @@ def groups_of(rows: pa.Table) -> NDArray[np.int64]:
     return names.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
 
 
-def flat(heads: Mapping[str, HeadReport], order: Ordering, forms: Sequence[Form], parity: float) -> dict[str, float]:
+def flat(
+    heads: Mapping[str, HeadReport],
+    order: Ordering,
+    forms: Sequence[Form],
+    parity: float,
+    likings: Mapping[str, float],
+) -> dict[str, float]:
     """All figures under names as metrics are logged by."""
     found: dict[str, float] = {"onnx_parity": parity, "groups": float(order.groups)}
+    found |= {f"{head}/likings_share": share for head, share in likings.items()}
     for head, report in heads.items():
         for stage, metrics in (("raw", report.raw), ("calibrated", report.calibrated), (TREES, report.trees)):
             found |= {f"{head}/{stage}/{name}": value for name, value in metrics.items()}

@@ -18,15 +18,15 @@ from daybreak.candidates import LIVELY_PEOPLE, PEOPLE_PAIRS
 from daybreak.clock import days_before, days_between
 from daybreak.lake.schemas import data_schema
 from daybreak.learning import TIE_ORDER, USER
-from daybreak.ranking.ties import NAMES
+from daybreak.ranking.ties import MEASURES, NAMES
 from daybreak.step_io import StepIO
 from daybreak.steps import Memory, StepConfig, Summary
 from training.data.ids import id_map
-from training.data.tie_lessons import lesson_of
+from training.data.tie_lessons import Lesson, lesson_of
 from training.data.ties import Ties, ties_if_any
 from training.data.wants import number_of
 from training.evaluation.ranking import Sets
-from training.models.tie_weights import Lesson, learned
+from training.models.tie_weights import learned
 
 
 class TieOrderConfig(StepConfig):
@@ -45,6 +45,7 @@ def run(config: TieOrderConfig, io: StepIO) -> Summary:
     weights, users = learned(lessons, config.prior_worth), sum(lesson.users for lesson in lessons)
     rows = {
         "measure": list(NAMES),
+        "says": [measure.says for measure in MEASURES],
         "weight": weights,
         "users": [users] * len(NAMES),
         "nights": [len(lessons)] * len(NAMES),

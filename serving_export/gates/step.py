@@ -17,7 +17,6 @@ from daybreak.datasets import GATES, LISTS, OVERRIDES
 from daybreak.errors import GateError
 from daybreak.lake.schemas import data_schema
 from daybreak.learning import CHAMPIONS
-from daybreak.sources import BY_MODELS, SourceName
 from daybreak.step_io import StepIO
 from daybreak.steps import Memory, StepConfig, Summary
 from daybreak.surfaces import Surface, load_surfaces
@@ -74,10 +73,8 @@ def judge(name: str, surface: Surface, night: Night, io: StepIO) -> list[Verdict
 
 def _models(io: StepIO, surface: Surface, ds: str) -> dict[str, int]:
     """The versions of the models that list or rank for a surface on a night."""
-    asked = {SourceName(name).value for name in surface.asked if name in BY_MODELS}
-    asked |= {"ranker"} if surface.rank.by == "ranker" else set()
     rows = io.read(CHAMPIONS, since=ds, until=ds, columns=["model", "version"]).to_pylist()
-    return {row["model"]: row["version"] for row in rows if row["model"] in asked}
+    return {row["model"]: row["version"] for row in rows if row["model"] in surface.models}
 
 
 def overridden(io: StepIO, digest: str) -> dict[tuple[str, str], str]:

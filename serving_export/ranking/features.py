@@ -22,6 +22,7 @@ from daybreak.features.declaration import Chosen, FeatureService
 from daybreak.features.encoder import Encoded, FeatureEncoder
 from daybreak.features.encoder_parts import EncodedPart, joined, part_of, refuse_incomplete
 from daybreak.features.entities import ITEM, USER
+from daybreak.sorted_keys import found_at
 from daybreak.sources import Entity
 from serving_export.arrays import Ints
 from serving_export.names import Names
@@ -44,10 +45,8 @@ class Joined:
     def rows(self, users: Ints, items: Ints) -> Ints:
         others = self.of_item[items]
         wanted = users * self.width + others
-        at = np.searchsorted(self.keys, wanted)
-        at[at == len(self.keys)] = 0
-        found = (others >= 0) & (self.keys[at] == wanted) if len(self.keys) else np.zeros(len(users), np.bool_)
-        return np.where(found, at, len(self.keys))
+        at = found_at(wanted, self.keys)
+        return np.where((others >= 0) & (at >= 0), at, len(self.keys))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from daybreak.candidates import LIVELY_PEOPLE, PEOPLE_PAIRS
 from daybreak.contracts import Dataset
 from daybreak.learning import PEOPLE_CANDIDATES, TIE_ORDER
 from daybreak.ranking.ties import LIVELY_MEASURES, NAMES, PAIR_MEASURES, SHARED, chances, listed, measured
+from daybreak.sorted_keys import found_at
 from daybreak.sources import Entity
 from serving_export.arrays import Floats, Ints
 from serving_export.merge import Merged
@@ -21,7 +22,7 @@ from serving_export.night import Night, Range
 
 @dataclass(frozen=True)
 class Told:
-    """What a table tells of pairs, by pair; of others 0."""
+    """What a table tells of pairs, by pair; the last value of each is for pairs of which it tells nothing."""
 
     keys: Ints
     values: Mapping[str, Floats]
@@ -31,15 +32,12 @@ class Told:
         """From a query that gives the numbers of two users, `one` and `other`, and what is told of them."""
         rows = night.engine.sql(f"{sql} ORDER BY one, other").to_arrow_table()
         keys = rows["one"].to_numpy() * len(night.users) + rows["other"].to_numpy()
-        return cls(keys, {name: rows[name].to_numpy() for name in rows.column_names[2:]})
+        return cls(keys, {name: np.append(rows[name].to_numpy(), 0.0) for name in rows.column_names[2:]})
 
     def at(self, keys: Ints) -> dict[str, Floats]:
         """What is told of these pairs."""
-        if not len(self.keys):
-            return {name: np.zeros(len(keys)) for name in self.values}
-        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        known = self.keys[place] == keys
-        return {name: np.where(known, values[place], 0.0) for name, values in self.values.items()}
+        rows = found_at(keys, self.keys)
+        return {name: values[rows] for name, values in self.values.items()}
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from daybreak.lake import Lake, Window
 from daybreak.lake.schemas import full_schema
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
+from daybreak.sorted_keys import in_order
 from daybreak.steps import step_named
 from jobs import near_people
-from jobs.near_people import MEASURES, in_order, ranges
+from jobs.near_people import MEASURES, ranges
 from jobs.people_graph import PeopleGraph
 from jobs.people_pairs import PairsListing, PeoplePairsConfig
 from jobs.tie_arrays import KINDS, deactivated, ties_known

@@ -18,7 +18,7 @@ from daybreak.datasets import EVENTS, ITEMS, USERS
 from daybreak.features.described import USER_GRAPH
 from daybreak.lake import Lake
 from daybreak.learning import CHAMPIONS, EASE_CANDIDATES, GNN_CANDIDATES, PEOPLE_CANDIDATES, TOWER_CANDIDATES
-from daybreak.ranking.ties import NAMES
+from daybreak.ranking.ties import MEASURES
 from tests.lake import put
 from tests.tiny import Row, TinyWorld, day
 
@@ -96,7 +96,10 @@ def put_candidates(lake: Lake, world: TinyWorld, ds: str = NIGHT) -> None:
 
 def tie_order(**weights: float) -> list[Row]:
     """What measures of two people weigh; those that are not named weigh nothing."""
-    return [{"measure": name, "weight": weights.get(name, 0.0), "users": 9, "nights": 1} for name in NAMES]
+    return [
+        {"measure": each.name, "says": each.says, "weight": weights.get(each.name, 0.0), "users": 9, "nights": 1}
+        for each in MEASURES
+    ]
 
 
 def put_champion(lake: Lake, lists: dict[tuple[str, str], list[str]], ds: str = NIGHT, version: int = 3) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from daybreak.candidates import LIVELY_PEOPLE, PEOPLE_PAIRS
 from daybreak.datasets import LISTS, USERS
 from daybreak.errors import InputError, SettingsError
 from daybreak.lake import Lake, Window
-from daybreak.learning import PEOPLE_CANDIDATES, TIE_ORDER
+from daybreak.learning import ID_ROWS, PEOPLE_CANDIDATES, TIE_ORDER, USER
+from daybreak.ranking.ties import measured
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
@@ -22,9 +24,12 @@ from serving_export.merge import Merged
 from serving_export.night import Range
 from serving_export.ranking.ties import TieScorer
 from tests.lake import put
-from tests.serving_export.homes import home_in, opened_night
+from tests.serving_export.homes import home_in, io_of, opened_night
 from tests.serving_export.nights import NIGHT, put_tiny_night, tie_order
 from tests.tiny import Row, day
+from training.data.ids import id_map
+from training.data.tie_lessons import lesson_of
+from training.evaluation.ranking import Sets
 
 PEOPLE = """
 people:
@@ -36,7 +41,7 @@ people:
   gates: {min_length: 1}
 """
 NOTHING = {"common": 0, **dict.fromkeys(("adamic_adar", "allocation", "walk", "pagerank", "follow_pmi"), 0.0)}
-ASKING, FRIENDLY, CLASSMATE, LIVELY, UNKNOWN = "u0-0", "u0-1", "u0-2", "u0-3", "u0-4"
+EVERYBODY = ASKING, FRIENDLY, CLASSMATE, LIVELY, UNKNOWN = "u0-0", "u0-1", "u0-2", "u0-3", "u0-4"
 FIRST = {"updated_ts": f"{day(0)}T00:00:00Z", "status": "active"}
 
 
@@ -100,6 +105,30 @@ def test_scores_are_chances_among_the_users_candidates(settings: Settings) -> No
         at = asking * len(everybody) + friendly
         assert terms["pagerank"][at] == pytest.approx(np.log1p(0.1 / 1e-5))
         assert terms["school"][at] == 0.0
+
+
+def test_the_night_that_learns_measures_pairs_as_the_night_that_lists(settings: Settings) -> None:
+    """Two readings of the same tables; one by SQL for all who were newly tied, one by arrays for a range of users."""
+    lake = Lake.of(settings)
+    put(lake, TIE_ORDER, NIGHT, tie_order())
+    put(lake, LIVELY_PEOPLE, NIGHT, [
+        {"user_id": user, "ties": 3.0, "lately": 2.0, "these_days": at + 0.25, "just_now": 0.5}
+        for at, user in enumerate((ASKING, LIVELY, UNKNOWN))
+    ])  # fmt: skip
+    numbers = [{"entity": "user", "number": at, "entity_id": user} for at, user in enumerate(EVERYBODY)]
+    put(lake, ID_ROWS, NIGHT, numbers)
+    io, everybody = io_of("training.tie_order", settings, NIGHT), np.arange(len(EVERYBODY))
+    users, themselves = id_map(io, USER), Sets.of(everybody, everybody, len(everybody))
+    tied = Sets.of(users.rows(pa.array([ASKING])), users.rows(pa.array([UNKNOWN])), len(everybody))
+    with io.duckdb("1GB") as engine:
+        lesson = lesson_of(io, engine, NIGHT, users, tied, themselves, lively=2)
+    others = sorted(set(EVERYBODY) - {ASKING})
+    with opened_night(settings, NIGHT) as night:
+        scorer = TieScorer.of(night, Range(0, len(night.users)))
+        asking = np.full(len(others), night.users.number(ASKING))
+        found = scorer.measured(asking, np.array([night.users.number(other) for other in others]))
+    assert np.array_equal(lesson.measures, measured(found))
+    assert np.count_nonzero(lesson.measures) > 2 * len(others)
 
 
 def merged(queries: Ints, candidates: Ints) -> Merged:

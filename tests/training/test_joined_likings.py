@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -25,23 +23,29 @@ def batch(logits: Tensor, shown: bool = True) -> Batch:
             "position": torch.full((ROWS,), int(shown))}  # fmt: skip
 
 
-class Told(Ranker):
-    """A ranker whose two sides say what they are told to."""
+class ToldFeatures(Ranker):
+    """A ranker whose features say what the one number of a row says."""
 
-    def __init__(self, features: Tensor, liked: Tensor) -> None:
+    def __init__(self) -> None:
         super().__init__(1, (5,), 0, heads=HEADS, surfaces=1, positions=1)
-        self.told = [side[:, None].expand(-1, len(HEADS)) for side in (features, liked)]
-        self.at = 0
 
-    def apart(self, numbers: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-        rows = slice(self.at, self.at + len(numbers))
-        self.at += len(numbers)
-        return self.told[0][rows], self.told[1][rows]
+    def by_features(self, numbers: Tensor, words: Tensor, vectors: Tensor) -> Tensor:
+        return numbers.expand(-1, len(HEADS))
+
+
+class ToldLikings(Likings):
+    """Likings that say of rows what they are told to."""
+
+    def __init__(self, liked: Tensor) -> None:
+        super().__init__((5 + FIRST_WORD,), user=0, item=0, kind=None, width=1, heads=len(HEADS))
+        self.told = liked
+
+    def forward(self, words: Tensor) -> Tensor:
+        return self.told[:, None].expand(-1, len(HEADS))
 
 
 def shares(features: Tensor, liked: Tensor, rows: Batch) -> Tensor:
-    likings = Likings((5 + FIRST_WORD,), user=0, item=0, kind=None, width=1, heads=len(HEADS))
-    return shares_of(Told(features, liked), likings, rows)
+    return shares_of(ToldFeatures(), ToldLikings(liked), {**rows, "numbers": features[:, None]})
 
 
 def sides() -> tuple[Tensor, Tensor]:

@@ -92,6 +92,20 @@ def test_what_later_days_tell_changes_nothing(settings: Settings) -> None:
     assert weights(settings, 2) == before
 
 
+def test_what_only_the_uploader_of_contacts_may_know_teaches_nothing(settings: Settings) -> None:
+    """Even where everybody follows just those whom they had uploaded."""
+    uploaded = [{**row, "edge_type": "contact", "updated_ts": f"{day(0)}T12:00:00Z"} for row in same_school(1)]
+    ring = [edge(user, USERS_OF[(at + 1) % len(USERS_OF)], 0) for at, user in enumerate(USERS_OF)]
+    followed = [{**row, "edge_type": "follow"} for row in same_school(1)]
+    put_days(Lake.of(settings), EDGES, {day(0): [*ring, *uploaded], day(1): followed})
+    looked(settings, 0)
+    pairs = Lake.of(settings).table(PEOPLE_PAIRS).read(Window(since=day(0), until=day(0)))
+    assert pc.sum(pairs["contact"]).as_py() == len(USERS_OF)
+    found = weights(settings, 1)
+    assert found["contact"]["weight"] == PRIOR[NAMES.index("contact")]
+    assert found["contact"]["users"] == 0
+
+
 def test_of_many_only_so_many_teach_and_the_same_ones_each_time(settings: Settings) -> None:
     looked(settings, 0, 1)
     found = weights(settings, 2, most_users=5)

@@ -224,10 +224,12 @@ def test_lists_that_were_kept_and_gates_that_were_let_pass_are_told(settings: Se
     _list(lake, passed=False)
     put(lake, SHELVES, DS, [{"surface": "for_you", "recipe": "r", "models": "", "made": 3, "kept": 9, "alike": 0.75}])
     reason = f"a campaign {EVIL}"
-    put(lake, OVERRIDES, DS, [{"surface": "for_you", "gate": "coverage", "reason": reason, "lists_digest": "d"}])
+    by_hand = {"surface": "for_you", "gate": "coverage", "reason": reason, "lists_digest": "d"}
+    put(lake, OVERRIDES, DS, [by_hand, {**by_hand, "reason": "lists since made again", "lists_digest": "e"}])
     _, page = _report(settings)
     assert "Kept from the night before 9 made anew, 75.0% of a sample's entries would be the same" in page.text
     assert f"Let pass by hand: coverage of for_you. {reason}" in page.text
+    assert "lists since made again" not in page.text
     assert page.elements.count("script") == 0
 
 

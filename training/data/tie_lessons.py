@@ -1,24 +1,48 @@
 """The candidates that users had on a night, measured, and to whom of them they were tied before the next.
 
 What users were shown is what a list chooses from: those near in the social graph, those whom the model of people lists,
-and the liveliest.
+and the liveliest. Whom a user has uploaded as a contact is left out: what that user alone may know teaches nothing that
+orders the lists of others.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
+from numpy.typing import NDArray
 
 from daybreak.candidates import LIVELY_PEOPLE, PEOPLE_PAIRS
 from daybreak.datasets import USERS
 from daybreak.duckdb_files import rows_of
 from daybreak.learning import PEOPLE_CANDIDATES
-from daybreak.ranking.ties import LIVELY_MEASURES, PAIR_MEASURES, SHARED, listed, measured
+from daybreak.ranking.ties import LIVELY_MEASURES, PAIR_MEASURES, SHARED, Floats, listed, measured
 from daybreak.step_io import StepIO
 from training.data.ids import IdMap, Ints
 from training.evaluation.ranking import Sets
-from training.models.tie_weights import Lesson
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Candidates that users had, measured, a row each: those of a user begin at one of `starts`, and `tied` are those
+    to whom the user was then tied. Every user has one at least."""
+
+    measures: Floats
+    starts: Ints
+    tied: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, users: Ints, measures: Floats, tied: NDArray[np.bool_]) -> Lesson:
+        """From the candidates of users, in their order; of users who were tied to none of them nothing is learned."""
+        teaching = np.isin(users, users[tied])
+        users, measures, tied = users[teaching], measures[teaching], tied[teaching]
+        return cls(measures, np.flatnonzero(np.diff(users, prepend=-1)), tied)
+
+    @property
+    def users(self) -> int:
+        return len(self.starts)
 
 
 def lesson_of(
@@ -62,6 +86,7 @@ def _candidates(io: StepIO, engine: DuckDBPyConnection, night: str, users: IdMap
         LEFT JOIN ranked r ON r.user_id = pool.user_id AND r.candidate_id = pool.candidate_id
         LEFT JOIN {tables["lively"]} l ON l.user_id = pool.candidate_id
         LEFT JOIN states s ON s.user_id = pool.user_id LEFT JOIN states t ON t.user_id = pool.candidate_id
+        WHERE NOT coalesce(p.contact, false)
         ORDER BY one, other"""
     ).to_arrow_table()
     for name in ("numbers", "asked", "states"):

@@ -10,7 +10,7 @@ in training, so that the rest need not explain it; `forward`, which serves, know
 
 Users and items may be known by their ids too, as words. In training an id is hidden now and then, so that those that
 came later are ranked by their features. What users like by ids alone (`training/models/likings.py`) is learned by
-itself and joined to the finished rest: `joined` says how much each counts in each head.
+itself and joined to the finished rest: `shares` say how much each counts in each head.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Ranker(nn.Module):
         )
         self.towers = nn.ModuleList(Head(expert_width, head_width, dropout) for _ in self.heads)
         self.likings: Likings | None = None
-        self.shares = nn.Parameter(torch.stack([torch.ones(len(heads)), torch.zeros(len(heads))]), requires_grad=False)
+        self.shares: Tensor
+        self.register_buffer("shares", torch.stack([torch.ones(len(heads)), torch.zeros(len(heads))]))
         self.surface_bias = nn.Embedding(surfaces + 1, len(self.heads), padding_idx=NOWHERE)
         self.position_bias = nn.Embedding(positions + 1, len(self.heads), padding_idx=NOWHERE)
         for bias in (self.surface_bias, self.position_bias):
@@ -80,23 +81,19 @@ class Ranker(nn.Module):
 
     def forward(self, numbers: Tensor, words: Tensor, vectors: Tensor) -> Tensor:
         """Logits by row and head, wherever an item may be shown."""
-        own = self._own(numbers, words, vectors)
+        logits = self.by_features(numbers, words, vectors)
         if self.likings is not None:
-            own = own * self.shares[0] + self.likings(words) * self.shares[1]
-        return self._follow(own)
+            logits = logits * self.shares[0] + self.likings(words) * self.shares[1]
+        return self._follow(logits)
 
     def where_shown(self, numbers: Tensor, words: Tensor, vectors: Tensor, surface: Tensor, position: Tensor) -> Tensor:
         """Logits by row and head of what was shown there; `NOWHERE` adds nothing."""
         bias = self.surface_bias(surface) + self.position_bias(position)
-        return self._follow(self._own(numbers, words, vectors) + bias)
-
-    def apart(self, numbers: Tensor, words: Tensor, vectors: Tensor, likings: Likings) -> tuple[Tensor, Tensor]:
-        """What features say and what likings say, by row and head, before heads follow each other."""
-        return self._own(numbers, words, vectors), likings(words)
+        return self._follow(self.by_features(numbers, words, vectors) + bias)
 
     def join(self, likings: Likings, shares: Tensor) -> None:
         """Lets likings count from now on: `shares` are what features and likings count in each head."""
-        self.likings, self.shares.data = likings, shares
+        self.likings, self.shares = likings, shares
 
     def neurons(self) -> list[Neurons]:
         """What can be pruned: neurons of the deep part, of all experts at one place, and of the heads."""
@@ -111,7 +108,8 @@ class Ranker(nn.Module):
         groups.append(Neurons(width, at_one_place, [(head.first, 0) for head in heads], experts.narrow))
         return groups + [group for head in heads for group in between(head.rest)]
 
-    def _own(self, numbers: Tensor, words: Tensor, vectors: Tensor) -> Tensor:
+    def by_features(self, numbers: Tensor, words: Tensor, vectors: Tensor) -> Tensor:
+        """What features alone say, before heads follow each other."""
         if self.training and self.ids_hidden and self.ids:
             words = self._some_hidden(words)
         embedded = [embedding(words[:, place]) for place, embedding in enumerate(self.words)]

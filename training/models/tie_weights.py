@@ -8,39 +8,15 @@ have to be convinced.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from daybreak.ranking.ties import PRIOR, chances
+from daybreak.ranking.ties import PRIOR, Floats, chances
+from training.data.tie_lessons import Lesson
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 DIGITS = 4
 LEAST_CHANCE = 1e-12
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """Candidates that users had, measured, a row each: those of a user begin at one of `starts`, and `tied` are those
-    to whom the user was then tied. Every user has one at least."""
-
-    measures: Floats
-    starts: Ints
-    tied: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, users: Ints, measures: Floats, tied: NDArray[np.bool_]) -> Lesson:
-        """From the candidates of users, in their order; of users who were tied to none of them nothing is learned."""
-        teaching = np.isin(users, users[tied])
-        users, measures, tied = users[teaching], measures[teaching], tied[teaching]
-        return cls(measures, np.flatnonzero(np.diff(users, prepend=-1)), tied)
-
-    @property
-    def users(self) -> int:
-        return len(self.starts)
 
 
 def learned(lessons: Sequence[Lesson], prior_worth: float) -> Floats:

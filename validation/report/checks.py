@@ -73,9 +73,10 @@ def failed_expectations(rows: pa.Table) -> list[FailedExpectation]:
     return [FailedExpectation(row["dataset"], row["detail"], row["severity"], row["unexpected"]) for row in failed]
 
 
-def let_pass(rows: pa.Table) -> list[LetPass]:
-    """The gates that persons let pass, as they told it."""
-    return [LetPass(row["surface"], row["gate"], row["reason"]) for row in rows.to_pylist()]
+def let_pass(overrides: pa.Table, judged: set[str]) -> list[LetPass]:
+    """The gates that persons let pass, as they told it, for the very lists that were judged, by their digests."""
+    rows = [row for row in overrides.to_pylist() if row["lists_digest"] in judged]
+    return [LetPass(row["surface"], row["gate"], row["reason"]) for row in rows]
 
 
 def gates(rows: pa.Table, ds: str) -> list[Gate]:

@@ -114,12 +114,13 @@ def _landed(io: StepIO, days: Sequence[str]) -> Landed:
 def _checked(io: StepIO) -> Checked:
     audits = io.read(AUDITS, since=io.ds)
     on_lists = io.read(GATES, since=_remembered(io), columns=GATE_COLUMNS)
+    judged = io.read(GATES, since=io.ds, columns=["lists_digest"])["lists_digest"]
     gates = pa.concat_tables([on_lists, _index_gates(io).cast(on_lists.schema)])
     return Checked(
         audits=tuple(checks.audits(audits)),
         failed=tuple(checks.failed_expectations(audits)),
         gates=tuple(checks.gates(gates, io.ds)),
-        let_pass=tuple(checks.let_pass(io.read(OVERRIDES, since=io.ds))),
+        let_pass=tuple(checks.let_pass(io.read(OVERRIDES, since=io.ds), set(judged.to_pylist()))),
         gates_before=checks.night_before(gates, io.ds),
     )
 

@@ -9,7 +9,8 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from daybreak.ranking.ties import NAMES, PRIOR, chances
-from training.models.tie_weights import Lesson, learned
+from training.data.tie_lessons import Lesson
+from training.models.tie_weights import learned
 
 SCHOOL, PAGERANK = NAMES.index("school"), NAMES.index("pagerank")
 
