@@ -36,14 +36,14 @@ class SegmentsConfig(StepConfig):
 
 def segments(events: DataFrame, users: DataFrame, config: SegmentsConfig) -> DataFrame:
     """The best items of each segment by decayed interest, drawn towards that of all users."""
-    told = interested(events)
-    of_segments = told.join(segment_of(users), on="user_id", how="inner")
-    everybody = _faded(told, ["item_id"], config).select("item_id", F.col("score").alias("of_all"))
-    total = _faded(told, [], config).select(F.col("score").alias("total"))
+    told = interested(events).join(segment_of(users), on="user_id", how="left")
+    by_day = told.groupBy("segment", "item_id", DS).agg(F.sum("weight").alias("weight"), F.count("*").alias("events"))
+    everybody = _faded(by_day, ["item_id"], config).select("item_id", F.col("score").alias("of_all"))
+    total = _faded(by_day, [], config).select(F.col("score").alias("total"))
     best = Over.partitionBy("segment").orderBy(F.desc("score"), "item_id")
     drawn = F.col("score") + config.prior * F.col("of_all") / F.col("total")
     return (
-        _faded(of_segments, ["segment", "item_id"], config)
+        _faded(by_day.where(F.col("segment").isNotNull()), ["segment", "item_id"], config)
         .join(everybody, on="item_id", how="inner")
         .crossJoin(total)
         .withColumn("score", F.round(drawn, 9))
@@ -63,9 +63,9 @@ def segment_of(users: DataFrame) -> DataFrame:
     )
 
 
-def _faded(told: DataFrame, of: list[str], config: SegmentsConfig) -> DataFrame:
-    """Decayed interest and events of each, added up in one order."""
-    by_day = told.groupBy(*of, DS).agg(F.sum("weight").alias("weight"), F.count("*").alias("events"))
+def _faded(counted: DataFrame, of: list[str], config: SegmentsConfig) -> DataFrame:
+    """Decayed interest and events of each, added up in one order; by day they are whole, which any order adds alike."""
+    by_day = counted.groupBy(*of, DS).agg(F.sum("weight").alias("weight"), F.sum("events").alias("events"))
     faded: Column = F.col("weight") * decay(config.ds, config.half_life_days)
     added = by_day.groupBy(*of).agg(F.collect_list(faded).alias("by_day"), F.sum("events").alias("events"))
     return added.select(*of, sum_in_order("by_day").alias("score"), "events")

@@ -144,17 +144,7 @@ def fit_ranker(
                 belongs_to=" ".join(Path(path).name for path in files.paths(files.days)),
             )
         with timer("likings"):
-            if config.likings_width and config.ids:
-                join_likings(
-                    task.module.cpu(),
-                    rows.features,
-                    train,
-                    next(later.batches(0)),
-                    width=config.likings_width,
-                    epochs=config.likings_epochs,
-                    seed=seed,
-                    device=device,
-                )
+            _join_likings(task.module.cpu(), rows, train, later, config, seed, device)
         with timer("forms"):
             made, parity = _forms(task, train, config, seed, Path(folder))
         with timer("calibrate"):
@@ -223,6 +213,22 @@ def new_module(rows: RankerRows, config: RankerConfig, seed: int) -> Ranker:
             ids=[place for place, name in enumerate(encoder.vocabularies) if name in IDS],
             ids_hidden=config.ids_hidden,
         )
+
+
+def _join_likings(
+    module: Ranker,
+    rows: RankerRows,
+    train: RowBatches,
+    later: RowBatches,
+    config: RankerConfig,
+    seed: int,
+    device: torch.device,
+) -> None:
+    """Where ids are known."""
+    if config.likings_width and config.ids:
+        width, epochs = config.likings_width, config.likings_epochs
+        given = rows.features, train, next(later.batches(0))
+        join_likings(module, *given, width=width, epochs=epochs, seed=seed, device=device)
 
 
 def calibrated(ranker: FittedRanker, rows: pa.Table, seed: int) -> dict[str, Choice]:

@@ -43,14 +43,18 @@ def assert_nothing_half(now: Settings, before: dict[tuple[str, str], str], after
             assert found in allowed, f"{dataset.name} of {ds} is neither as before nor as after the night"
 
 
-def test_killed_at_a_step_boundary_the_old_release_stays_live_and_the_night_can_be_finished(
+def test_killed_anywhere_the_old_release_stays_live_and_the_night_can_be_finished(
     yesterday: Settings, undisturbed: Settings, tmp_path: Path
 ) -> None:
-    """After each of these steps in turn the process dies before anybody hears of it, so the next one runs that step
-    again first."""
+    """The night is killed at a random moment, JVM and all; then after each of some steps, before anybody hears of it,
+    so that the next process runs that step again first. What is left of the night then finishes it."""
     settings = copy_of(yesterday, tmp_path)
     old, new = live(yesterday), live(undisturbed)
     before, after = digests(yesterday, TONIGHT), digests(undisturbed, TONIGHT)
+    kill_within(start(settings, STEPS), random.Random(20_261_121).uniform(4, 50))
+    left = live(settings)
+    assert left in {old, new}
+    assert_nothing_half(settings, before, after)
     last = 0
     for boundary in BOUNDARIES:
         number = STEPS.index(boundary)
@@ -58,12 +62,20 @@ def test_killed_at_a_step_boundary_the_old_release_stays_live_and_the_night_can_
         process = start(settings, steps, after=len(steps))
         assert process.wait(timeout=300) == -signal.SIGKILL, f"{steps} did not get as far as the kill"
         kill_all_left(process)
-        expected = old if "serving_export.publish" not in STEPS[: number + 1] else new
+        expected = new if "serving_export.publish" in steps else left
         assert live(settings) == expected, f"killed after {steps[-1]}"
         assert_nothing_half(settings, before, after)
     run_night(settings, TONIGHT, STEPS[last:])
     assert digests(settings, TONIGHT) == after
     assert live(settings) == new
+
+
+def kill_within(process: subprocess.Popen[bytes], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kill_all_left(process)
+    process.wait()
 
 
 def kill_all_left(process: subprocess.Popen[bytes]) -> None:
@@ -72,25 +84,3 @@ def kill_all_left(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def test_killed_at_random_moments_the_old_release_stays_live_and_the_night_can_be_finished(
-    yesterday: Settings, undisturbed: Settings, tmp_path: Path
-) -> None:
-    """The whole night, killed at a random moment, JVM and all, twice; then finished."""
-    settings = copy_of(yesterday, tmp_path)
-    old, new = live(yesterday), live(undisturbed)
-    before, after = digests(yesterday, TONIGHT), digests(undisturbed, TONIGHT)
-    moments = random.Random(20_261_121)
-    for _ in range(2):
-        process = start(settings, STEPS)
-        deadline = time.monotonic() + moments.uniform(4, 60)
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        kill_all_left(process)
-        process.wait()
-        assert live(settings) in {old, new}
-        assert_nothing_half(settings, before, after)
-    run_night(settings, TONIGHT)
-    assert digests(settings, TONIGHT) == after
-    assert live(settings) == new

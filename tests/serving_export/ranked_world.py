@@ -133,13 +133,19 @@ def release(settings: Settings, ranker: FittedRanker) -> None:
     put(Lake.of(settings), CHAMPIONS, NIGHT, [row])
 
 
-def features_of(lake: Lake, settings: Settings, user: str, item: str) -> Row:
-    """What a request for the two would find when the lists begin to be served."""
+def told_of(lake: Lake) -> dict[str, list[Row]]:
+    """All that each view tells."""
+    views = {chosen.view.name: chosen.view for chosen in RANKER.chosen}
+    return {name: lake.table(view.dataset).read().to_pylist() for name, view in views.items()}
+
+
+def features_of(told_by: dict[str, list[Row]], settings: Settings, user: str, item: str) -> Row:
+    """What a request for the two would find when the lists begin to be served, of all that views tell."""
     moment = due(NIGHT, settings.night_due)
     told: Row = {"user_id": user, "item_id": item}
     for chosen in RANKER.chosen:
         keys = [told[name] for name in chosen.as_of.found_by]
-        found = _newest(lake, chosen, keys, moment)
+        found = _newest(told_by[chosen.view.name], chosen, keys, moment)
         told |= {chosen.as_of.output(name): found.get(name) for name in chosen.names}
     for feature in RANKER.on_request:
         given = [pa.array([told[one.name]], pa.timestamp("us", tz="UTC")) for one in feature.inputs]
@@ -147,11 +153,11 @@ def features_of(lake: Lake, settings: Settings, user: str, item: str) -> Row:
     return told
 
 
-def _newest(lake: Lake, chosen: Chosen, keys: list[str | None], moment: datetime) -> Row:
+def _newest(told: list[Row], chosen: Chosen, keys: list[str | None], moment: datetime) -> Row:
     view = chosen.view
     rows = [
         row
-        for row in lake.table(view.dataset).read().to_pylist()
+        for row in told
         if [row[key] for key in view.keys] == keys
         and row["available_ts"] <= moment
         and (view.ttl is None or row["event_ts"] >= moment - view.ttl)

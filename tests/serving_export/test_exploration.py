@@ -67,8 +67,8 @@ EVIDENCE: dict[str, tuple[list[int], list[int]]] = {
 
 @pytest.mark.parametrize("evidence", EVIDENCE)
 def test_each_candidate_takes_the_place_as_often_as_its_chance_says(evidence):
-    """Over 20,000 users: what came of showing it is reckoned by this chance, so a wrong one makes all of that wrong."""
-    users = 20_000
+    """Over 8,000 users: what came of showing it is reckoned by this chance, so a wrong one makes all of that wrong."""
+    users = 8_000
     entries, found = drawn(*EVIDENCE[evidence], users)
     candidates, first, back, observed = np.unique(entries, return_index=True, return_inverse=True, return_counts=True)
     told = found.chances[first, 2]
@@ -84,7 +84,7 @@ def test_each_candidate_takes_the_place_as_often_as_its_chance_says(evidence):
 def test_a_second_place_is_drawn_anew():
     """Of the users who were given the same in the first place, each takes the second as often as its chance says: that
     another drew higher there says nothing of what is drawn here."""
-    users = 20_000
+    users = 8_000
     first, found = drawn([0, 0, 0, 0, 40, 40], [0, 0, 0, 0, 8, 1], users, slots=(2, 3))
     slate = alike(users, LIST + POOL)
     second = slate.candidates[np.arange(users), found.chosen[:, 3]]

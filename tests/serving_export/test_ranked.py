@@ -25,7 +25,7 @@ from serving_export.explaining import explain
 from tests.lake import put
 from tests.serving_export.homes import copied, home_in
 from tests.serving_export.nights import NIGHT, users_of
-from tests.serving_export.ranked_world import SURFACES, features_of, fitted, put_ranked_night, release
+from tests.serving_export.ranked_world import SURFACES, features_of, fitted, put_ranked_night, release, told_of
 from tests.tiny import Row, TinyWorld
 
 UTILITY = {"clicked": 0.02, "carted": 0.1, "purchased": 1.0}
@@ -59,14 +59,16 @@ def listed(settings: Settings, **options: object) -> dict[str, list[Row]]:
     return lists
 
 
-def worth(settings: Settings, ranker: FittedRanker, user: str, items: list[str]) -> list[float]:
-    """What showing each item is worth, by features looked up one by one."""
-    lake = Lake.of(settings)
-    rows = [features_of(lake, settings, user, item) for item in items]
-    types = {"item_text__text_vector": pa.list_(pa.float32())}
-    columns = {name: pa.array([row[name] for row in rows], types.get(name)) for name in ranker.encoder.columns}
-    chances = ranker.score(pa.table(columns))
-    return sum(value * chances[head] for head, value in UTILITY.items()).tolist()
+def assert_worth(settings: Settings, ranker: FittedRanker, lists: dict[str, list[Row]]) -> None:
+    """Every entry's score is what showing it is worth, by features looked up one by one."""
+    told = told_of(Lake.of(settings))
+    for user, entries in lists.items():
+        rows = [features_of(told, settings, user, entry["candidate_id"]) for entry in entries]
+        types = {"item_text__text_vector": pa.list_(pa.float32())}
+        columns = {name: pa.array([row[name] for row in rows], types.get(name)) for name in ranker.encoder.columns}
+        chances = ranker.score(pa.table(columns))
+        worth = sum(value * chances[head] for head, value in UTILITY.items())
+        assert [entry["score"] for entry in entries] == pytest.approx(worth.tolist(), rel=1e-4)
 
 
 def test_lists_are_ordered_by_worth_from_what_could_be_known(night: Settings, ranker: FittedRanker) -> None:
@@ -74,10 +76,10 @@ def test_lists_are_ordered_by_worth_from_what_could_be_known(night: Settings, ra
     then and are not too old, through what other views tell of the item."""
     lists = listed(night)
     assert set(lists) == {user for group in range(2) for user in users_of(WORLD, group)}
-    for user, rows in lists.items():
+    assert_worth(night, ranker, lists)
+    for rows in lists.values():
         scores = [row["score"] for row in rows]
         assert scores == sorted(scores, reverse=True)
-        assert scores == pytest.approx(worth(night, ranker, user, [row["candidate_id"] for row in rows]), rel=1e-4)
     assert len({tuple(row["candidate_id"] for row in rows) for rows in lists.values()}) > 1
 
 
@@ -104,10 +106,7 @@ def test_a_user_and_an_item_of_whom_nothing_is_told_are_ranked_all_the_same(
     for chosen in RANKER.chosen:
         for ds in lake.table(chosen.view.dataset).days():
             put(lake, chosen.view.dataset, ds, [])
-    for user, rows in listed(settings).items():
-        assert [row["score"] for row in rows] == pytest.approx(
-            worth(settings, ranker, user, [row["candidate_id"] for row in rows]), rel=1e-4
-        )
+    assert_worth(settings, ranker, listed(settings))
 
 
 def test_lists_do_not_hang_on_blocks_and_threads(settings: Settings) -> None:
@@ -132,8 +131,9 @@ def test_an_explanation_tells_what_the_ranker_saw_and_foresaw(settings: Settings
     rows = listed(settings)[user]
     told = explain(settings, "for_you", user, NIGHT)
     assert told["same_as_written"]
+    known = told_of(Lake.of(settings))
     for entry, row in zip(told["entries"], rows, strict=True):
-        expected = features_of(Lake.of(settings), settings, user, entry["candidate"])
+        expected = features_of(known, settings, user, entry["candidate"])
         assert entry["features"] == {name: expected[name] for name in entry["features"]}
         total = sum(value * entry["foreseen"][head] for head, value in UTILITY.items())
         assert total == pytest.approx(row["score"], rel=1e-4)
