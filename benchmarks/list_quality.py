@@ -50,7 +50,7 @@ STEPS = (
     *(f"jobs.{name}" for name in ("co_purchase", "people_pairs")),
     *LEARN,
     *(f"training.{name}" for name in ("candidates", "ease", "tie_order", "embeddings")),
-    *(f"indexing.{name}" for name in ("shard", "publish", "candidates", "content")),
+    *(f"indexing.{name}" for name in ("shard", "publish", "candidates", "content", "looks")),
     "serving_export.lists",
 )
 Floats = NDArray[np.float64]

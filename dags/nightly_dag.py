@@ -78,7 +78,8 @@ with DAG(
     with TaskGroup("index") as index:
         numbers = Numbers(task_id="numbers", parameter="shards")
         shard = DaybreakRun.partial(task_id="shard", steps=["indexing.shard"]).expand(options=numbers.output)
-        live = DaybreakRun(task_id="publish", steps=["indexing.publish", "indexing.candidates", "indexing.content"])
+        neighbours = ["indexing.candidates", "indexing.content", "indexing.looks"]
+        live = DaybreakRun(task_id="publish", steps=["indexing.publish", *neighbours])
         shard >> live
 
     with TaskGroup("report") as report:

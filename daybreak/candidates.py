@@ -82,6 +82,17 @@ CONTENT = Dataset(
     key=("item_id", "neighbour_id"),
 )
 
+LOOKS = Dataset(
+    name="candidates/looks",
+    doc="For each item, the items that look alike, by the cosine of their image vectors.",
+    columns=(
+        Column("item_id", STRING, "the item"),
+        Column("neighbour_id", STRING, "the item that looks alike"),
+        Column("score", FLOAT64, "cosine", rules=(Between(-1.001, 1.001),)),
+    ),
+    key=("item_id", "neighbour_id"),
+)
+
 PEOPLE_PAIRS = Dataset(
     name="candidates/people_pairs",
     doc="For each user, users nearby in the social graph who are not tied to the user yet, and how near they are.",
@@ -122,6 +133,7 @@ COUNTED = (
     CO_VIEW,
     CO_PURCHASE,
     CONTENT,
+    LOOKS,
     PEOPLE_PAIRS,
     LIVELY_PEOPLE,
 )

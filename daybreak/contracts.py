@@ -106,13 +106,15 @@ Rule = Between | OneOf | Matches | MaxLength | Arrives
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, what it means, whether it may be null, and the rules its values keep."""
+    """One column: its type, what it means, whether it may be null, and the rules its values keep. What is `bulky` is
+    read only by those who name it."""
 
     name: str
     type: ColumnType
     doc: str
     nullable: bool = False
     rules: tuple[Rule, ...] = ()
+    bulky: bool = False
 
     def rule_id(self, rule: Rule) -> str:
         """The name under which a row that breaks `rule` is reported, such as `price.range`."""

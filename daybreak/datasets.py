@@ -34,6 +34,8 @@ LATE_DAYS = 3
 INK = r"[^ \t-\r]"
 ID_RULES = (MaxLength(256), Matches(rf"{INK}(?:.*{INK})?", "of one line, with no white space at its ends"))
 COUNTRY = Matches(r"[A-Z]{2}")
+_NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+NUMBERS = Matches(rf"\[?{_NUMBER}((, ?| ){_NUMBER})*\]?", "numbers, a space or a comma between")
 DEVICES = OneOf(("web", "ios", "android", "tv", "other"))
 STATUS = OneOf(("active", "deactivated"))
 EVENT_TYPES = ("impression", "view", "cart", "purchase", "rating", "dismiss")
@@ -107,6 +109,14 @@ ITEMS = Dataset(
             "countries it may be shown in, separated by spaces; null for everywhere",
             nullable=True,
             rules=(MaxLength(1_000), Matches(r"[A-Z]{2}( [A-Z]{2})*", "two-letter country codes, a space between")),
+        ),
+        Column(
+            "image_vector",
+            STRING,
+            "how it looks: what a model of pictures gives, as many numbers for every item: `0.1 -0.2` or `[0.1, -0.2]`",
+            nullable=True,
+            rules=(MaxLength(100_000), NUMBERS),
+            bulky=True,
         ),
         Column("launched_ts", TIMESTAMP, "when it could first be shown, UTC", nullable=True),
         Column("retired_ts", TIMESTAMP, "when it can no longer be shown, UTC", nullable=True),

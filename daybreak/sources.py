@@ -15,6 +15,7 @@ from daybreak.candidates import (
     CONTENT,
     COOCCURRENCE,
     LIVELY_PEOPLE,
+    LOOKS,
     PEOPLE_PAIRS,
     POPULARITY,
     SEGMENTS,
@@ -44,6 +45,7 @@ class SourceName(StrEnum):
     CO_VIEW = "co_view"
     CO_PURCHASE = "co_purchase"
     CONTENT = "content"
+    LOOKS = "looks"
     REBUY = "rebuy"
     FRESH = "fresh"
     SEGMENT = "segment"
@@ -95,6 +97,7 @@ KINDS: dict[SourceName, SourceKind] = {
     SourceName.CO_VIEW: SourceKind((CO_VIEW,), _FOR_ITEMS, "looked at together with {because}"),
     SourceName.CO_PURCHASE: SourceKind((CO_PURCHASE,), _FOR_ITEMS, "bought together with {because}"),
     SourceName.CONTENT: SourceKind((CONTENT,), _FOR_ITEMS, "much like {because}"),
+    SourceName.LOOKS: SourceKind((LOOKS,), _FOR_ITEMS, "looks like {because}"),
     SourceName.REBUY: SourceKind((EVENTS,), (ITEMS_FOR_USERS,), "time to buy it again", repeats=True),
     SourceName.FRESH: SourceKind((), (ITEMS_FOR_USERS,), "new in what you like"),
     SourceName.SEGMENT: SourceKind((SEGMENTS,), (ITEMS_FOR_USERS,), "popular with people like you"),

@@ -134,10 +134,13 @@ class StepIO:
                 f"{dataset.name} has no day {self.ds}; run the step that makes it first ({maker_of(dataset)})"
             )
 
-    def state(self, dataset: Dataset) -> pa.Table:
-        """The newest row of each key up to this night."""
-        rows = self.read(dataset)
+    def state(self, dataset: Dataset, columns: Sequence[str] | None = None) -> pa.Table:
+        """The newest row of each key up to this night; of all columns that are not bulky, or of those that are named
+        beside the key and what tells when a state began."""
         assert dataset.delivery is not None
+        wanted = columns or [column.name for column in dataset.columns if not column.bulky]
+        told = [*dataset.key, dataset.delivery.time_column, dataset.replaced_by, *wanted]
+        rows = self.read(dataset, columns=list(dict.fromkeys(told)))
         order = [(dataset.delivery.time_column, "descending"), (dataset.replaced_by, "descending")]
         rows = rows.sort_by([*order, *((name, "ascending") for name in dataset.key)])
         numbered = rows.append_column("_row", pa.array(range(rows.num_rows), pa.int64()))

@@ -231,7 +231,7 @@ class Surface(_Strict):
 
     @model_validator(mode="after")
     def _columns_exist(self) -> Surface:
-        known = {column.name: column for column in _STATES[self.candidate].columns}
+        known = {column.name: column for column in _STATES[self.candidate].columns if not column.bulky}
         for condition in self.rules.conditions:
             _check_condition(condition, known)
         texts = [name for name, column in known.items() if column.type is ColumnType.STRING]

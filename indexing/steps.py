@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daybreak.candidates import CONTENT
+from daybreak.candidates import CONTENT, LOOKS
 from daybreak.contracts import Dataset
 from daybreak.datasets import ITEMS, USERS
 from daybreak.embeddings import ARRIVALS, EMBEDDING_RUNS, EMBEDDINGS
@@ -35,6 +35,13 @@ STEPS = (
         config="indexing.content:ContentConfig",
         reads=(ITEMS, ITEM_TEXT.dataset),
         writes=(CONTENT,),
+    ),
+    StepSpec(
+        "indexing.looks",
+        target="indexing.looks:run",
+        config="indexing.looks:LooksConfig",
+        reads=(ITEMS,),
+        writes=(LOOKS,),
     ),
     StepSpec(
         "indexing.delta",

@@ -168,6 +168,7 @@ BUILDERS: Mapping[SourceName, Builder] = {
             SourceName.CO_VIEW,
             SourceName.CO_PURCHASE,
             SourceName.CONTENT,
+            SourceName.LOOKS,
         ),
         _neighbours,
     ),

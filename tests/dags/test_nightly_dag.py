@@ -41,7 +41,7 @@ LINES = {
         f"daybreak run training.candidates training.ease training.tie_order training.embeddings --ds {DAY}"
     ),
     "index.shard": f"daybreak run indexing.shard --ds {DAY}",
-    "index.publish": f"daybreak run indexing.publish indexing.candidates indexing.content --ds {DAY}",
+    "index.publish": f"daybreak run indexing.publish indexing.candidates indexing.content indexing.looks --ds {DAY}",
     "lists.publish": f"daybreak run serving_export.lists serving_export.gates serving_export.publish --ds {DAY}",
     "report.page": f"daybreak run validation.report --ds {DAY}",
 }

@@ -46,6 +46,7 @@ STEPS = (
     "indexing.publish",
     "indexing.candidates",
     "indexing.content",
+    "indexing.looks",
     "serving_export.lists",
     "serving_export.gates",
     "serving_export.publish",

@@ -10,6 +10,7 @@ from daybreak.candidates import (
     CO_VIEW,
     CONTENT,
     COOCCURRENCE,
+    LOOKS,
     PEOPLE_PAIRS,
     POPULARITY,
     SEGMENTS,
@@ -159,6 +160,7 @@ def put_candidates_of(lake: Lake, ds: str, version: int = 3) -> None:
     ]
     put(lake, COOCCURRENCE, ds, near)
     put(lake, CONTENT, ds, [])
+    put(lake, LOOKS, ds, [])
     moment = {"event_ts": f"{ds}T23:00:00Z", "available_ts": f"{ds}T23:30:00Z"}
     places = [{**moment, "user_id": u, "pagerank": 1.0 + n / 9} for n, u in enumerate([*USERS_OF, LEFT])]
     put(lake, USER_GRAPH.dataset, ds, places)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daybreak.candidates import BM25, CO_PURCHASE, CO_VIEW, CONTENT, LIVELY_PEOPLE, PEOPLE_PAIRS, SEGMENTS
+from daybreak.candidates import BM25, CO_PURCHASE, CO_VIEW, CONTENT, LIVELY_PEOPLE, LOOKS, PEOPLE_PAIRS, SEGMENTS
 from daybreak.datasets import EVENTS, ITEMS, USERS
 from daybreak.features.described import USER_GRAPH
 from daybreak.lake import Lake
@@ -55,7 +55,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     ]
     for table in (BM25, CO_VIEW, CO_PURCHASE):
         put(lake, table, NIGHT, near)
-    put(lake, CONTENT, NIGHT, [{name: value for name, value in row.items() if name != "users"} for row in near])
+    for table in (CONTENT, LOOKS):
+        put(lake, table, NIGHT, [{name: value for name, value in row.items() if name != "users"} for row in near])
     put(
         lake,
         SEGMENTS,
