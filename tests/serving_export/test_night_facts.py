@@ -165,10 +165,15 @@ def put_happenings(lake: Lake, happenings: list[tuple]) -> None:
     put_days(lake, EVENTS, nights)
 
 
-def seen(happenings: list[tuple]) -> list[tuple[str, str, str, int]]:
-    """User, item, kind and age in days of what the night of day LAST can know, of those whom it knows."""
+def landed(happenings: list[tuple]) -> list[tuple[str, str, str, int]]:
+    """User, item, kind and age in days of what the night of day LAST can know."""
     there = [row for row in happenings if row[0] + row[1] <= LAST]
-    known = [(user_id, item_id, kind, LAST - at) for at, _, _, user_id, item_id, kind in there]
+    return [(user_id, item_id, kind, LAST - at) for at, _, _, user_id, item_id, kind in there]
+
+
+def seen(happenings: list[tuple]) -> list[tuple[str, str, str, int]]:
+    """The same of those whom it knows."""
+    known = landed(happenings)
     users = {user_id for user_id, _, kind, _ in known if kind in WEIGHTS}
     items = {item_id for _, item_id, kind, _ in known if kind in WEIGHTS}
     return [row for row in known if row[0] in users and row[1] in items]
@@ -182,12 +187,16 @@ def seen(happenings: list[tuple]) -> list[tuple[str, str, str, int]]:
     count=st.integers(1, 3),
 )
 def test_what_ties_users_to_items_is_what_a_plain_count_gives(happenings, days, first, count):
-    """Wants, meetings, purchases and showings, of any range of users and any number of days, late rows among them."""
+    """Wants, meetings, purchases and showings, of any range of users and any number of days, late rows among them. An
+    item was also shown to those whom nothing else makes known."""
     with tempfile.TemporaryDirectory() as folder:
         settings = home_in(Path(folder))
         put_happenings(Lake.of(settings), happenings)
         with opened_night(settings, day(LAST)) as night:
             _same_as_counted(night, seen(happenings), days, Range(first, first + count))
+            for counted, kind in zip(night.shown(days), ("impression", "view"), strict=True):
+                plain = Counter(row[1] for row in landed(happenings) if row[2] == kind and row[3] < days)
+                assert counted.tolist() == [plain[name] for name in night.items.ids.to_pylist()]
 
 
 def _same_as_counted(night: Night, rows: list[tuple[str, str, str, int]], days: int, among: Range) -> None:
@@ -213,9 +222,6 @@ def _same_as_counted(night: Night, rows: list[tuple[str, str, str, int]], days: 
     assert _bought_again(night) == _bought_again_plainly(rows)
     wanting = {(row[1], row[0]) for row in rows if row[2] in WEIGHTS and row[3] < days}
     assert night.wanted_by(days).tolist() == [sum(key[0] == name for key in wanting) for name in items.ids.to_pylist()]
-    for counted, kind in zip(night.shown(days), ("impression", "view"), strict=True):
-        plain = Counter(row[1] for row in rows if row[2] == kind and row[3] < days)
-        assert counted.tolist() == [plain[name] for name in items.ids.to_pylist()]
 
 
 def _bought_again(night: Night) -> dict[str, tuple[int, int, int, int]]:
