@@ -71,27 +71,23 @@ CO_PURCHASE = _neighbours(
     "For each item, the items that the same users bought within days of it, by smoothed lift.",
     "smoothed lift",
 )
-CONTENT = Dataset(
-    name="candidates/content",
-    doc="For each item, the items that are described alike, by the cosine of their text vectors.",
-    columns=(
-        Column("item_id", STRING, "the item"),
-        Column("neighbour_id", STRING, "the item described alike"),
-        Column("score", FLOAT64, "cosine", rules=(Between(-1.001, 1.001),)),
-    ),
-    key=("item_id", "neighbour_id"),
-)
 
-LOOKS = Dataset(
-    name="candidates/looks",
-    doc="For each item, the items that look alike, by the cosine of their image vectors.",
-    columns=(
-        Column("item_id", STRING, "the item"),
-        Column("neighbour_id", STRING, "the item that looks alike"),
-        Column("score", FLOAT64, "cosine", rules=(Between(-1.001, 1.001),)),
-    ),
-    key=("item_id", "neighbour_id"),
-)
+
+def _alike(name: str, how: str) -> Dataset:
+    return Dataset(
+        name=f"candidates/{name}",
+        doc=f"For each item, the items that {how}",
+        columns=(
+            Column("item_id", STRING, "the item"),
+            Column("neighbour_id", STRING, "the item that is alike"),
+            Column("score", FLOAT64, "cosine", rules=(Between(-1.001, 1.001),)),
+        ),
+        key=("item_id", "neighbour_id"),
+    )
+
+
+CONTENT = _alike("content", "are described alike, by the cosine of their text vectors.")
+LOOKS = _alike("looks", "look alike, by the cosine of their image vectors.")
 
 PEOPLE_PAIRS = Dataset(
     name="candidates/people_pairs",

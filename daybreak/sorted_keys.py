@@ -28,6 +28,11 @@ def in_order(keys: Ints) -> tuple[Ints, Ints]:
     return both, order
 
 
+def contained(keys: Ints, among: Ints) -> NDArray[np.bool_]:
+    """Which keys are among those that are in order."""
+    return found_at(keys, among) != NOWHERE
+
+
 def found_at(keys: Ints, among: Ints) -> Ints:
     """Where each key stands among those that are in order; NOWHERE where it is none of them."""
     if not among.size:

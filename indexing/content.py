@@ -11,13 +11,9 @@ empty. A second run of a night replaces it with the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from daybreak.candidates import CONTENT
 from daybreak.contracts import DS
@@ -25,47 +21,23 @@ from daybreak.datasets import ITEMS
 from daybreak.features.as_of import EVENT_TS
 from daybreak.features.described import ITEM_TEXT
 from daybreak.item_states import may_be_shown
-from daybreak.lake.schemas import data_schema, full_schema
 from daybreak.step_io import StepIO
-from daybreak.steps import StepConfig, Summary
+from daybreak.steps import Summary
 from daybreak.vectors import matrix_of
-from indexing.arrays import Floats
-from indexing.exact import Exact
+from indexing.likeness import LikenessConfig, OneSpace, write_alike
 
-DIGITS = 6
 SPACE, VECTOR = "text_space", "text_vector"
-SCHEMA = data_schema(CONTENT)
 MADE_ANEW = "run jobs.item_text for that night again"
 
 
-class ContentConfig(StepConfig):
-    """How many neighbours are kept, how alike they must be, and how many items are asked for at once."""
-
-    neighbours: int = Field(60, ge=1, description="items kept beside each item")
-    least: float = Field(0.1, ge=-1, le=1, description="cosine that a neighbour must reach")
-    block: int = Field(8_192, ge=1, description="items asked for at once")
-
-
-@dataclass(frozen=True)
-class Described:
-    """The items of one space, ordered by id, their vectors, each of length 1, and how many items are left out."""
-
-    space: str | None
-    ids: pa.Array
-    vectors: Floats
-    without_vector: int
-    of_other_spaces: int
+class ContentConfig(LikenessConfig):
+    """How many neighbours are kept, how alike their texts must be, and how many items are asked for at once."""
 
 
 def run(config: ContentConfig, io: StepIO) -> Summary:
     """Finds the neighbours of all items that may be shown."""
     found = described(_shown(io), io.read(ITEM_TEXT.dataset, columns=["item_id", EVENT_TS, DS, SPACE, VECTOR]))
-    batches = alike(found, config.neighbours, config.least, config.block)
-    stamped = (batch.append_column(DS, pa.repeat(io.ds, batch.num_rows)) for batch in batches)
-    commit = io.write(CONTENT, pa.RecordBatchReader.from_batches(full_schema(CONTENT), stamped))
-    left_out = {"without_vector": found.without_vector, "of_other_spaces": found.of_other_spaces}
-    space = found.space if len(found.ids) else "no item that may be shown has a text vector"
-    return {"space": space, "items": len(found.ids), "pairs": commit.rows, **left_out}
+    return write_alike(found, CONTENT, config, io)
 
 
 def _shown(io: StepIO) -> pa.Array:
@@ -73,7 +45,7 @@ def _shown(io: StepIO) -> pa.Array:
     return pc.unique(states.filter(may_be_shown(states, io.ds))["item_id"])
 
 
-def described(shown: pa.Array, rows: pa.Table) -> Described:
+def described(shown: pa.Array, rows: pa.Table) -> OneSpace:
     """What the newest row of each shown item tells, in the space that most of them have; of as many, the first name."""
     newest = _newest(rows.filter(pc.is_in(rows["item_id"], value_set=shown)))
     told = newest.filter(_points_somewhere(newest[VECTOR]))
@@ -84,7 +56,7 @@ def described(shown: pa.Array, rows: pa.Table) -> Described:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     ids = mine["item_id"].combine_chunks()
     left_out = len(shown) - told.num_rows, told.num_rows - mine.num_rows
-    return Described(space, ids, vectors.astype(np.float32), *left_out)
+    return OneSpace(space, ids, vectors.astype(np.float32), *left_out)
 
 
 def _newest(rows: pa.Table) -> pa.Table:
@@ -100,19 +72,3 @@ def _points_somewhere(vectors: pa.ChunkedArray) -> pa.Array:
     some = np.zeros(len(flat), np.bool_)
     some[pc.list_parent_indices(flat).filter(pc.not_equal(pc.list_flatten(flat), 0)).to_numpy()] = True
     return pa.array(some)
-
-
-def alike(items: Described, neighbours: int, least: float, block: int) -> Iterator[pa.RecordBatch]:
-    """The neighbours of each item, block by block, those of the highest cosine first; of equal ones the first id."""
-    exact = Exact(items.vectors)
-    for start in range(0, len(items.ids), block):
-        rows = np.arange(start, min(start + block, len(items.ids)))
-        places, cosines = exact.top_k(items.vectors[rows], neighbours, own=rows)
-        scores = np.round(cosines.astype(np.float64), DIGITS)
-        lines, ranks = np.nonzero(scores >= least)
-        columns = [
-            items.ids.take(pa.array(rows[lines])),
-            items.ids.take(pa.array(places[lines, ranks])),
-            pa.array(scores[lines, ranks]),
-        ]
-        yield pa.record_batch(columns, schema=SCHEMA)

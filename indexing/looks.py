@@ -16,32 +16,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.candidates import LOOKS
-from daybreak.contracts import DS
 from daybreak.datasets import ITEMS
 from daybreak.item_states import may_be_shown
-from daybreak.lake.schemas import full_schema
 from daybreak.step_io import StepIO
 from daybreak.steps import Summary
-from indexing.content import ContentConfig, Described, alike
+from indexing.likeness import LikenessConfig, OneSpace, write_alike
 
 
-class LooksConfig(ContentConfig):
+class LooksConfig(LikenessConfig):
     """How many neighbours are kept, how alike they must look, and how many items are asked for at once."""
 
 
 def run(config: LooksConfig, io: StepIO) -> Summary:
     """Finds the neighbours of all items that may be shown."""
     states = io.state(ITEMS, ["status", "launched_ts", "retired_ts", "image_vector"])
-    found = pictured(states.filter(may_be_shown(states, io.ds)))
-    batches = alike(found, config.neighbours, config.least, config.block)
-    stamped = (batch.append_column(DS, pa.repeat(io.ds, batch.num_rows)) for batch in batches)
-    commit = io.write(LOOKS, pa.RecordBatchReader.from_batches(full_schema(LOOKS), stamped))
-    left_out = {"without_vector": found.without_vector, "of_other_lengths": found.of_other_spaces}
-    space = found.space or "no item that may be shown has an image vector"
-    return {"space": space, "items": len(found.ids), "pairs": commit.rows, **left_out}
+    return write_alike(pictured(states.filter(may_be_shown(states, io.ds))), LOOKS, config, io)
 
 
-def pictured(shown: pa.Table) -> Described:
+def pictured(shown: pa.Table) -> OneSpace:
     """The image vectors of the length that most of these items have; of as many items, the shortest."""
     shown = shown.sort_by("item_id")
     bare = pc.replace_substring_regex(shown["image_vector"].combine_chunks(), r"[\[\],]", " ")
@@ -55,7 +47,7 @@ def pictured(shown: pa.Table) -> Described:
     somewhere = np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)
     ids = shown["item_id"].combine_chunks().filter(told).filter(pa.array(somewhere))
     of_others = len(numbers) - numbers.null_count - len(vectors)
-    return Described(
+    return OneSpace(
         f"{length} numbers" if len(ids) else None,
         ids,
         (vectors[somewhere] / norms[somewhere]).astype(np.float32),

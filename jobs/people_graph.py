@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daybreak.clock import DAY_US
-from jobs.tie_arrays import Dated, Floats, Ints, Ties, among, turned
+from daybreak.sorted_keys import contained
+from jobs.tie_arrays import Dated, Floats, Ints, Ties, turned
 
 NO_SHARES: Floats = np.zeros(0)
 
@@ -94,8 +95,8 @@ class PeopleGraph:
         followers = _links(users, newest_of(users, fans, most))
         own = np.arange(users) * (users + 1)
         apart = _union(own, ties.friends.keys, ties.follows.keys, ties.unwanted)
-        unmet = newest_of(users, fans.where(~among(fans.keys, apart)), reach.per_measure)
-        besides = _union(unmet.keys, ties.contacts[~among(ties.contacts, apart)])
+        unmet = newest_of(users, fans.where(~contained(fans.keys, apart)), reach.per_measure)
+        besides = _union(unmet.keys, ties.contacts[~contained(ties.contacts, apart)])
         led = ((friends, friends), (tied, tied), (follows, followers))
         two_steps = sum(one.total(np.diff(other.starts)) for one, other in led)
         return cls(

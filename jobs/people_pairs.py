@@ -36,12 +36,13 @@ from daybreak.candidates import LIVELY_PEOPLE, PEOPLE_PAIRS
 from daybreak.contracts import DS
 from daybreak.datasets import EDGES, USERS
 from daybreak.lake.schemas import data_schema, full_schema
+from daybreak.sorted_keys import contained
 from daybreak.step_io import StepIO
 from daybreak.steps import StepConfig, Summary
 from jobs.lively import lively
 from jobs.near_people import MEASURES, near, ranges
 from jobs.people_graph import PeopleGraph, Reach
-from jobs.tie_arrays import TIE_COLUMNS, Ties, among, deactivated, ties_known
+from jobs.tie_arrays import TIE_COLUMNS, Ties, deactivated, ties_known
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -96,8 +97,8 @@ class PairsListing:
             "candidate_id": self.ids.take(pa.array(others)).cast(pa.string()),
             **{name: pa.array(found.measures[name]) for name in MEASURES},
             "common": pa.array(found.measures["common"].astype(np.int64)),
-            "follows": pa.array(among(found.keys, self.graph.admirers)),
-            "contact": pa.array(among(found.keys, self.graph.contacts)),
+            "follows": pa.array(contained(found.keys, self.graph.admirers)),
+            "contact": pa.array(contained(found.keys, self.graph.contacts)),
         }
         return pa.record_batch([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 

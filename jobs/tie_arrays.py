@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from daybreak.contracts import DS
-from daybreak.sorted_keys import found_at
+from daybreak.sorted_keys import contained
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -82,11 +82,6 @@ def ties_known(edges: pa.Table, gone: pa.Array) -> Ties:
     return _between(ids, by_kind)
 
 
-def among(keys: Ints, known: Ints) -> Mask:
-    """Which of the keys are among those known, which are in order."""
-    return found_at(keys, known) >= 0
-
-
 def turned(users: int, keys: Ints) -> Ints:
     """The same pairs the other way round, in the same places."""
     one, other = np.divmod(keys, max(users, 1))
@@ -99,7 +94,7 @@ def _between(ids: pa.Array, by_kind: list[Dated]) -> Ties:
     blocks = by_kind[BLOCK].keys
     blocked = np.sort(np.concatenate([blocks, turned(users, blocks)]))
     friends, follows, contacts = (
-        by_kind[kind].where(~among(by_kind[kind].keys, blocked)) for kind in (FRIEND, FOLLOW, CONTACT)
+        by_kind[kind].where(~contained(by_kind[kind].keys, blocked)) for kind in (FRIEND, FOLLOW, CONTACT)
     )
     both_ways = np.concatenate([friends.keys, turned(users, friends.keys)])
     return Ties(

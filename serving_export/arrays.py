@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from daybreak.sorted_keys import found_at
-
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -25,11 +23,6 @@ def spread(starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
     lengths = ends - starts
     owners = np.repeat(np.arange(len(lengths)), lengths)
     return owners, np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + starts[owners]
-
-
-def contained(keys: Ints, among: Ints) -> Flags:
-    """Which keys are among those of a sorted array."""
-    return found_at(keys, among) >= 0
 
 
 def table_of(rows: Ints, columns: Ints, values: Ints | Floats, shape: tuple[int, int], empty: float) -> npt.NDArray:  # type: ignore[type-arg]

@@ -85,7 +85,7 @@ def explain(settings: Settings, surface: str, query_id: str, ds: str) -> dict[st
             "sources": _sources(replay),
             "dropped": _dropped(replay),
             "events": _events(night, replay.surface, query_id),
-            "models": _models(io),
+            "models": _models(io, surfaces[surface]),
             "tables": _tables(io),
         }
 
@@ -225,9 +225,10 @@ def _events(night: Night, surface: Surface, query_id: str) -> list[dict[str, Any
     return found.set_column(1, "event_ts", moments).to_pylist()
 
 
-def _models(io: StepIO) -> list[dict[str, Any]]:
-    """The versions that served the night."""
-    return io.read(CHAMPIONS, since=io.ds, until=io.ds).drop_columns([DS]).sort_by("model").to_pylist()
+def _models(io: StepIO, surface: Surface) -> list[dict[str, Any]]:
+    """The versions that list or rank for the surface."""
+    rows = io.read(CHAMPIONS, since=io.ds, until=io.ds).drop_columns([DS]).sort_by("model").to_pylist()
+    return [row for row in rows if row["model"] in surface.models]
 
 
 def _tables(io: StepIO) -> dict[str, int]:

@@ -43,8 +43,7 @@ class Proposing:
         for name, source in self.surface.sources.items():
             found = self._asked(name, queries, barred, source.quota)
             yield name, found, self._weights(source, found)
-            if source.fallback:
-                without = np.setdiff1d(queries, found.queries)
+            if source.fallback and len(without := np.setdiff1d(queries, found.queries)):
                 instead = self._asked(source.fallback, without, self.rules.of(without), source.quota)
                 yield source.fallback, instead, self._weights(source, instead)
 

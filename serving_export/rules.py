@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving_export.arrays import Flags, Ints, contained
+from daybreak.sorted_keys import contained
+from serving_export.arrays import Flags, Ints
 from serving_export.names import NO_PAIRS, Pairs
 
 

@@ -21,7 +21,7 @@ from daybreak.lake import Lake, Window
 from daybreak.runner import run_steps
 from daybreak.settings import Settings
 from daybreak.steps import step_named
-from indexing.content import Described, alike
+from indexing.likeness import OneSpace, alike
 from tests.lake import put
 from tests.tiny import Row, day
 
@@ -87,7 +87,7 @@ def catalogues(draw: st.DrawFn) -> np.ndarray:
 def test_neighbours_are_those_that_a_plain_sort_finds(vectors, neighbours, least, block):
     """For any vectors, blocks and lengths: all pairs scored, sorted by cosine and then by id, and cut off."""
     names = [f"i{number:03d}" for number in range(len(vectors))]
-    described = Described(SPACE, pa.array(names), vectors, 0, 0)
+    described = OneSpace(SPACE, pa.array(names), vectors, 0, 0)
     made = pa.Table.from_batches(alike(described, neighbours, least, block), None if len(vectors) else pa.schema([]))
     expected = []
     for row, name in enumerate(names):
@@ -205,7 +205,7 @@ def test_without_vectors_of_shown_items_the_table_is_empty(settings, lake, told)
     if told in ("vectors", "null"):
         put_vectors(lake, 1, dict.fromkeys("ab", None if told == "null" else at(0)))
     summary = run(settings)
-    assert (summary["space"], summary["pairs"]) == ("no item that may be shown has a text vector", 0)
+    assert (summary["space"], summary["pairs"]) == ("no item that may be shown has a vector", 0)
     assert lake.table(CONTENT).was_written(day(NIGHT))
     assert not found(lake)
 

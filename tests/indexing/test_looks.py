@@ -53,7 +53,7 @@ def test_items_are_beside_those_that_look_alike(settings: Settings, lake: Lake) 
     put_items(lake, 1, {"a": "[1, 0]", "b": "+5e-1 8.660254e-1", "c": "-30,0.0", "plain": None})
     summary = run(settings, least=0.1)
     assert found(lake) == {"a": {"b": 0.5}, "b": {"a": 0.5}}
-    assert summary == {"space": "2 numbers", "items": 3, "pairs": 2, "without_vector": 1, "of_other_lengths": 0}
+    assert summary == {"space": "2 numbers", "items": 3, "pairs": 2, "without_vector": 1, "of_other_spaces": 0}
 
 
 def test_the_newest_state_of_items_that_may_be_shown_counts(settings: Settings, lake: Lake) -> None:
@@ -69,7 +69,7 @@ def test_the_newest_state_of_items_that_may_be_shown_counts(settings: Settings, 
 def test_only_vectors_of_the_length_that_most_items_have_are_compared(settings: Settings, lake: Lake) -> None:
     """Those of another model are left out and counted; of as many the shorter one counts."""
     put_items(lake, 1, {"a": "1 0 0", "b": "1 0 0", "c": "1 0", "d": "1 0", "e": "1 0"})
-    assert run(settings)["of_other_lengths"] == 2
+    assert run(settings)["of_other_spaces"] == 2
     assert found(lake).keys() == set("cde")
     put_items(lake, 2, {"e": None})
     assert run(settings)["space"] == "2 numbers"
@@ -82,7 +82,7 @@ def test_without_image_vectors_the_table_is_empty(
     """Also where they point nowhere; it is written all the same, and the summary says why."""
     put_items(lake, 1, vectors)
     summary = run(settings)
-    assert (summary["space"], summary["pairs"]) == ("no item that may be shown has an image vector", 0)
+    assert (summary["space"], summary["pairs"]) == ("no item that may be shown has a vector", 0)
     assert lake.table(LOOKS).was_written(day(NIGHT))
     assert not found(lake)
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving_export.arrays import contained, places, spread
+from daybreak.sorted_keys import contained
+from serving_export.arrays import places, spread
 from serving_export.names import Names, Pairs
 
 PAIRS = st.frozensets(st.tuples(st.integers(0, 9), st.integers(0, 4)))
