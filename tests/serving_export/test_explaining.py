@@ -9,6 +9,7 @@ import pytest
 from daybreak.datasets import EVENTS, LISTS
 from daybreak.errors import InputError
 from daybreak.lake import Window
+from daybreak.learning import CHAMPIONS
 from daybreak.releases import ReleaseStore
 from daybreak.runner import run_steps
 from daybreak.steps import step_named
@@ -58,6 +59,21 @@ def test_an_explanation_names_what_led_there_and_what_was_kept_out(settings, lak
     assert {each["candidate"] for each in told["dropped"] if each["rules"] == ["owned"]} == owned
     assert {each["event_id"] for each in told["events"]} <= {row["event_id"] for row in mine}
     assert told["models"][0]["model"] == "gnn"
+
+
+def test_an_explanation_tells_of_what_the_list_hangs_on_alone(settings, lake):
+    """The models that list or rank for the surface, not all champions; a fallback only where it was asked."""
+    put_tiny_night(lake)
+    put_champion(lake, {("user", "u1-1"): ["i1-5", "i2-0"]})
+    champions = lake.table(CHAMPIONS).read(Window(NIGHT, NIGHT)).drop_columns(["ds"]).to_pylist()
+    put(lake, CHAMPIONS, NIGHT, [{**champions[0], "model": model} for model in ("gnn", "people")])
+    run_steps(STEPS[:1], NIGHT, settings)
+    assert [each["model"] for each in explain(settings, "for_you", "u1-1", NIGHT)["models"]] == ["gnn"]
+    fallbacks = "for_you: {query: user, sources: {gnn: {fallback: trending}, popular: {}}}"
+    settings.surfaces.write_text(fallbacks)
+    for user, asked in (("u1-1", ["gnn", "popular"]), ("u1-2", ["gnn", "trending", "popular"])):
+        told = explain(settings, "for_you", user, NIGHT)
+        assert [each["source"] for each in told["sources"]] == asked
 
 
 def test_an_explanation_says_where_tables_have_changed_since(settings, lake):
